@@ -1,0 +1,232 @@
+"""A variational autoencoder is three distributions; everything else follows.
+
+Every model of this course, from two dense layers to Stable Diffusion's
+autoencoder, is a :class:`VAE`: it offers q(z|x), p(x|z) and p(z), and nothing
+else. The bounds below are written once against these three. All of them are in
+nats per image: summed over pixels and latent dimensions, never averaged over
+them.
+
+Sources: Kingma & Welling 2013 (https://arxiv.org/abs/1312.6114),
+Burda et al. 2015 (https://arxiv.org/abs/1509.00519),
+Alemi et al. 2017 (https://arxiv.org/abs/1711.00464).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch import distributions as D
+
+
+class VAE(nn.Module):
+    """What every VAE of this course offers: three distributions.
+
+    A subclass defines :meth:`encode`, :meth:`decode` and :attr:`prior`. Images
+    are (B, C, H, W); latents are (B, ...) with the event shape of the prior.
+    Each distribution treats one image, or one latent, as one event, so every
+    ``log_prob`` returns (B,).
+    """
+
+    def encode(self, x: Tensor) -> D.Distribution:
+        """The approximate posterior q(z|x) of images x, (B, C, H, W)."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> D.Distribution:
+        """The likelihood p(x|z) of latents z, (B, ...); its mean is the image."""
+        raise NotImplementedError
+
+    @property
+    def prior(self) -> D.Distribution:
+        """The prior p(z): what latents look like before an image is seen."""
+        raise NotImplementedError
+
+
+def diagonal_gaussian(mean: Tensor, log_var: Tensor) -> D.Independent:
+    """N(mean, diag(exp(log_var))), one event per row.
+
+    Networks return the log-variance because it may be any real number, while a
+    variance must be positive. Both arguments are (B, ...); the result's
+    ``log_prob`` is (B,).
+    """
+    std = torch.exp(0.5 * log_var)  # half, because std is the root of the variance
+    normal = D.Normal(mean, std, validate_args=False)
+    return D.Independent(normal, mean.dim() - 1, validate_args=False)
+
+
+def standard_normal(origin: Tensor) -> D.Independent:
+    """N(0, I) over latents of the shape, dtype and device of ``origin`` (zeros)."""
+    normal = D.Normal(origin, torch.ones_like(origin), validate_args=False)
+    return D.Independent(normal, origin.dim(), validate_args=False)
+
+
+class PixelBernoulli(D.Bernoulli):
+    """Bernoulli pixels that can also be asked about grey images.
+
+    For pixels that are 0 or 1, ``log_prob`` is the log-probability of the image.
+    For pixels in between it is minus the cross-entropy that many VAEs train on.
+    That number is no log-likelihood: no grey image can be drawn from Bernoulli
+    pixels, and even a perfect decoder pays the entropy of the image.
+
+    Raises:
+        ValueError: ``log_prob`` was given an image with a value outside [0, 1].
+    """
+
+    support = D.constraints.unit_interval
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        low, high = value.min(), value.max()
+        if not (low >= 0 and high <= 1):  # false for NaN, too
+            raise ValueError(
+                f"A Bernoulli likelihood needs pixels in [0, 1], got [{low:g}, "
+                f"{high:g}]. Undo the normalisation of the images (0 is black, 1 is "
+                "white), or choose likelihood='normal' or 'laplace'."
+            )
+        return super().log_prob(value)
+
+
+class Likelihood(nn.Module):
+    """Turns a decoder's output into p(x|z), one event per image.
+
+    Args:
+        family: ``"bernoulli"`` (the output holds logits), ``"normal"`` or
+            ``"laplace"`` (the output is the mean).
+        scale: the noise of ``"normal"`` (its σ) or ``"laplace"`` (its b), in
+            units of a pixel's value. None makes it one learned number for all
+            pixels, which starts at 1 (Rybkin et al. 2020,
+            https://arxiv.org/abs/2006.13202, section 4).
+
+    Raises:
+        ValueError: the family is unknown, or the scale is not positive.
+    """
+
+    FAMILIES = ("bernoulli", "normal", "laplace")
+
+    def __init__(self, family: str = "bernoulli", scale: float | None = None):
+        super().__init__()
+        if family not in self.FAMILIES:
+            raise ValueError(
+                f"Unknown likelihood {family!r}; choose one of {self.FAMILIES}."
+            )
+        if scale is not None and (family == "bernoulli" or not scale > 0):
+            raise ValueError(
+                f"likelihood_scale={scale} with likelihood={family!r}: a scale is a "
+                "positive number, and only 'normal' and 'laplace' have one."
+            )
+        self.family = family
+        self.log_scale = None
+        if family != "bernoulli":
+            log_scale = torch.tensor(0.0 if scale is None else math.log(scale))
+            self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
+
+    def forward(self, output: Tensor) -> D.Independent:
+        """p(x|z) for a decoder's output of shape (B, C, H, W)."""
+        if self.log_scale is None:
+            pixels = PixelBernoulli(logits=output, validate_args=False)
+        else:
+            family = D.Normal if self.family == "normal" else D.Laplace
+            pixels = family(output, self.log_scale.exp(), validate_args=False)
+        return D.Independent(pixels, output.dim() - 1, validate_args=False)
+
+
+@dataclass(frozen=True)
+class ELBO:
+    """The evidence lower bound of a batch, in its two halves; nats per image.
+
+    Unpacks as ``distortion, rate = elbo(vae, x)``.
+    """
+
+    distortion: Tensor  # (B,)  −log p(x|z): what the reconstruction costs
+    rate: Tensor  # (B,)  KL(q(z|x) ‖ p(z)): what the code costs
+    beta: float = 1.0
+
+    @property
+    def value(self) -> Tensor:
+        """−(distortion + β · rate), (B,). At β = 1 it bounds log p(x) from below."""
+        return -(self.distortion + self.beta * self.rate)
+
+    @property
+    def loss(self) -> Tensor:
+        """What training minimises: −value, averaged over the batch and nothing else."""
+        return -self.value.mean()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter((self.distortion, self.rate))
+
+
+def elbo(vae: VAE, x: Tensor, beta: float = 1.0) -> ELBO:
+    """The evidence lower bound of images x with one reparameterized sample of z.
+
+    Kingma & Welling 2013, equation 3, with the weight β of Higgins et al. 2017
+    on the rate. The rate is exact; the distortion is an unbiased estimate.
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, W).
+        beta: weight of the rate; only β = 1 gives a bound on log p(x).
+
+    Returns:
+        Distortion and rate, (B,) each, in nats per image.
+    """
+    q = vae.encode(x)
+    p = vae.decode(q.rsample())
+    return ELBO(-p.log_prob(x), D.kl_divergence(q, vae.prior), beta)
+
+
+def log_importance_weights(vae: VAE, x: Tensor, samples: int) -> Tensor:
+    """log [ p(x|z) p(z) / q(z|x) ] for ``samples`` draws of z from q(z|x).
+
+    Burda et al. 2015, section 3. The mean of the weights (not of their
+    logarithms) is an unbiased estimate of p(x).
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, W).
+        samples: the number K of draws for each image.
+
+    Returns:
+        (K, B), in nats per image.
+    """
+    q = vae.encode(x)
+    z = q.rsample((samples,))  # (K, B, ...)
+    repeated = x.expand(samples, *x.shape).flatten(0, 1)  # (K·B, C, H, W)
+    log_likelihood = vae.decode(z.flatten(0, 1)).log_prob(repeated)  # (K·B,)
+    log_likelihood = log_likelihood.view(samples, len(x))  # (K, B)
+    return log_likelihood + vae.prior.log_prob(z) - q.log_prob(z)
+
+
+def importance_weighted_bound(vae: VAE, x: Tensor, samples: int) -> Tensor:
+    """The K-sample bound of the importance-weighted autoencoder, (B,), in nats.
+
+    Burda et al. 2015, equation 8. With K = 1 it is a one-sample ELBO; it rises
+    with K, in expectation, towards log p(x).
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, W).
+        samples: the number K of draws for each image.
+    """
+    log_weights = log_importance_weights(vae, x, samples)
+    return torch.logsumexp(log_weights, dim=0) - math.log(samples)
+
+
+def check_batch(batch: Tensor, event_shape: Sequence[int], what: str) -> None:
+    """Raises ValueError unless ``batch`` is a float tensor (B, *event_shape).
+
+    ``what`` names the batch in the message: "images" or "latents".
+    """
+    shape = tuple(event_shape)
+    if tuple(batch.shape[1:]) != shape or batch.dim() != 1 + len(shape):
+        wanted = ", ".join(map(str, ("B", *shape)))
+        raise ValueError(
+            f"This model takes {what} of shape ({wanted}), got {tuple(batch.shape)}. "
+            "Bring them to that shape, or build the model for the shape you have."
+        )
+    if not batch.is_floating_point():
+        raise ValueError(
+            f"This model takes {what} as floating-point numbers, got {batch.dtype}. "
+            "For bytes, divide by 255 first: x.float() / 255."
+        )

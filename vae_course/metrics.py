@@ -1,0 +1,102 @@
+"""Measurements of any VAE, written against its three distributions alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vae_course.core import VAE, log_importance_weights
+
+
+@torch.no_grad()
+def negative_log_likelihood(
+    vae: VAE,
+    images,
+    *,
+    samples: int = 1000,
+    decoded_at_once: int = 4096,
+    seed: int = 0,
+) -> Tensor:
+    """−log p(x) of each image, estimated by importance sampling; (N,), in nats.
+
+    Burda et al. 2015, equation 8, with many samples. The estimate is an upper
+    bound in expectation, and falls to the truth as ``samples`` grows. Memory stays
+    bounded: no more than ``decoded_at_once`` images are decoded at a time, however
+    many samples are asked for. The caller's random state is left as it was.
+
+    Args:
+        vae: the model.
+        images: an ImageSet or a float tensor (N, C, H, W).
+        samples: draws of z for each image.
+        decoded_at_once: the bound on K·B in one step.
+        seed: of the draws.
+
+    Raises:
+        ValueError: there are no images, or a count is not positive.
+    """
+    if len(images) == 0 or samples < 1 or decoded_at_once < 1:
+        raise ValueError(
+            f"Importance sampling needs images and positive counts, got {len(images)} "
+            f"images, samples={samples}, decoded_at_once={decoded_at_once}."
+        )
+    device = next(vae.parameters()).device
+    was_training = vae.training
+    vae.eval()
+    draws = min(samples, decoded_at_once)  # at a time, for each image
+    batch_size = max(1, decoded_at_once // draws)
+    result = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(images), batch_size):
+            x = images[start : start + batch_size].to(device)
+            total = torch.full((len(x),), -math.inf, device=device)  # log of a sum
+            for done in range(0, samples, draws):
+                k = min(draws, samples - done)
+                log_weights = log_importance_weights(vae, x, k)  # (k, B)
+                total = torch.logaddexp(total, log_weights.logsumexp(dim=0))
+            result.append(math.log(samples) - total)
+    vae.train(was_training)
+    return torch.cat(result)
+
+
+@torch.no_grad()
+def posterior_means(vae: VAE, images, *, batch_size: int = 1000) -> Tensor:
+    """The mean of q(z|x) of each image, (N, ...).
+
+    Raises:
+        ValueError: there are no images.
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to encode.")
+    device = next(vae.parameters()).device
+    starts = range(0, len(images), batch_size)
+    batches = (images[s : s + batch_size].to(device) for s in starts)
+    return torch.cat([vae.encode(x).mean for x in batches])
+
+
+def active_units(vae: VAE, images, *, threshold: float = 0.01) -> Tensor:
+    """Which latent dimensions carry something about the image; bool, one a dimension.
+
+    A unit is active when the mean of q(z|x) moves with x: its variance over the
+    images exceeds ``threshold`` (Burda et al. 2015, section 5.2). ``.sum()`` counts
+    them.
+
+    Args:
+        vae: the model.
+        images: at least two; an ImageSet or a float tensor (N, C, H, W).
+        threshold: in units of the prior's variance, 1.
+
+    Raises:
+        ValueError: there are fewer than two images.
+    """
+    if len(images) < 2:
+        raise ValueError(f"A variance needs two images or more, got {len(images)}.")
+    return posterior_means(vae, images).var(dim=0) > threshold
+
+
+def bits_per_dimension(nats: float | Tensor, image_shape: Sequence[int]):
+    """Nats per image as bits per pixel value: nats / (C·H·W · log 2)."""
+    return nats / (math.prod(image_shape) * math.log(2))

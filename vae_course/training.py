@@ -1,0 +1,220 @@
+"""The training loop: one function, whole and unhidden, for every model of the course."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from vae_course.core import ELBO, elbo
+
+Objective = Callable[[nn.Module, Tensor, float], ELBO]
+
+
+class Halves(NamedTuple):
+    """The two halves of a mean negative ELBO, in nats per image."""
+
+    distortion: float
+    rate: float
+
+    @property
+    def total(self) -> float:
+        """Distortion plus rate: the negative ELBO, whatever β was trained with."""
+        return self.distortion + self.rate
+
+
+@dataclass
+class History:
+    """What a training run went through; one entry an epoch.
+
+    ``train`` holds the mean over the epoch, while the weights moved; ``held_out``
+    the mean after it. Hand a history back to :func:`train` to go on from where it
+    ended: it carries the optimizer's and the generators' states.
+    """
+
+    train: list[Halves] = field(default_factory=list)
+    held_out: list[Halves] = field(default_factory=list)
+    interrupted: bool = False
+    state: dict = field(default_factory=dict, repr=False)
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss became NaN or infinite; the message names the step and the cause."""
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, then Apple's MPS, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def train(
+    model: nn.Module,
+    images,
+    *,
+    epochs: int,
+    held_out=None,
+    objective: Objective = elbo,
+    beta: float = 1.0,
+    batch_size: int = 128,
+    lr: float = 1e-3,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    history: History | None = None,
+    progress: bool = True,
+) -> History:
+    """Trains ``model`` in place with Adam and returns what happened.
+
+    Ctrl-C (in a notebook: interrupt) ends the run early and leaves a usable model
+    with the history of its whole epochs. The same seed, device and thread count
+    give the same weights; the caller's random state is left as it was.
+
+    Args:
+        model: a VAE, or any module that ``objective`` takes.
+        images: the training images; an ImageSet or a float tensor (N, C, H, W).
+        epochs: passes over ``images``.
+        held_out: images to measure after each epoch, never to train on.
+        objective: (model, batch, beta) → :class:`~vae_course.core.ELBO`.
+        beta: weight of the rate.
+        batch_size: images a step; the last batch of an epoch may be smaller.
+        lr: Adam's step size.
+        seed: of the shuffling and of the noise.
+        device: where to compute; None takes :func:`best_device`.
+        history: the history of an earlier run on this model, to go on from.
+        progress: show a bar.
+
+    Raises:
+        TrainingDiverged: the loss became NaN or infinite.
+        ValueError: there are no images.
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to train on.")
+    device = torch.device(device or best_device())
+    model.to(device).train()
+    images = images.to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    history = history or History()
+    history.interrupted = False
+    shuffle = torch.Generator()
+    steps = -(-len(images) // batch_size)
+    bar = tqdm(total=epochs * steps, unit="step", disable=not progress)
+    with torch.random.fork_rng(), bar:
+        _restore(history, seed, shuffle, optimizer)
+        try:
+            for epoch in range(1, epochs + 1):
+                order = torch.randperm(len(images), generator=shuffle)
+                sums = torch.zeros(2)
+                for step, index in enumerate(order.split(batch_size), 1):
+                    x = images[index.to(device)]  # (B, C, H, W)
+                    terms = objective(model, x, beta)
+                    if not torch.isfinite(terms.loss):
+                        where = f"epoch {epoch}, step {step}"
+                        raise TrainingDiverged(_diagnosis(model, x, terms, where, lr))
+                    optimizer.zero_grad()
+                    terms.loss.backward()
+                    optimizer.step()
+                    sums += torch.stack([t.detach().sum().cpu() for t in terms])
+                    bar.update()
+                history.train.append(Halves(*(sums / len(images)).tolist()))
+                if held_out is not None:
+                    history.held_out.append(
+                        evaluate(model, held_out, objective=objective)
+                    )
+                _remember(history, shuffle, optimizer)
+                bar.set_postfix_str(_last(history))
+        except KeyboardInterrupt:
+            history.interrupted = True
+        finally:
+            model.eval()
+    return history
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    images,
+    *,
+    objective: Objective = elbo,
+    batch_size: int = 1000,
+    seed: int = 0,
+) -> Halves:
+    """Mean distortion and rate over all ``images``, in nats per image.
+
+    Draws z from q(z|x), as the ELBO asks, with a seed of its own, so that a second
+    call gives the same numbers; the caller's random state is left as it was.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to evaluate on.")
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    sums = torch.zeros(2, dtype=torch.float64)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(images), batch_size):
+            x = images[start : start + batch_size].to(device)
+            distortion, rate = objective(model, x, 1.0)
+            sums += torch.stack([distortion.sum().cpu(), rate.sum().cpu()])
+    model.train(was_training)
+    return Halves(*(sums / len(images)).tolist())
+
+
+def _restore(history: History, seed: int, shuffle: torch.Generator, optimizer) -> None:
+    """Seeds a fresh run, or puts everything back to where ``history`` ended."""
+    if not history.state:
+        torch.manual_seed(seed)
+        shuffle.manual_seed(seed)
+        return
+    optimizer.load_state_dict(history.state["optimizer"])
+    shuffle.set_state(history.state["shuffle"])
+    torch.set_rng_state(history.state["noise"])
+    if "cuda noise" in history.state:
+        torch.cuda.set_rng_state_all(history.state["cuda noise"])
+
+
+def _remember(history: History, shuffle: torch.Generator, optimizer) -> None:
+    history.state = {
+        "optimizer": optimizer.state_dict(),
+        "shuffle": shuffle.get_state(),
+        "noise": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        history.state["cuda noise"] = torch.cuda.get_rng_state_all()
+
+
+def _last(history: History) -> str:
+    latest = (history.held_out or history.train)[-1]
+    where = "held out" if history.held_out else "train"
+    return f"{where}: {latest.distortion:.1f} + {latest.rate:.1f} nats"
+
+
+def _diagnosis(model: nn.Module, x: Tensor, terms: ELBO, where: str, lr: float) -> str:
+    """Names the step at which the loss broke, and its most likely cause."""
+    if not torch.isfinite(x).all():
+        cause = "the images themselves hold NaN or inf: mend the data"
+    elif not all(torch.isfinite(p).all() for p in model.parameters()):
+        cause = f"the weights are no longer finite: lower lr (now {lr:g})"
+    elif not torch.isfinite(terms.rate).all():
+        cause = (
+            "the rate overflowed, because the encoder's mean or log-variance grew "
+            f"without bound: lower lr (now {lr:g}) or scale the images to [0, 1]"
+        )
+    else:
+        cause = (
+            "the distortion overflowed, because the decoder's output grew without "
+            f"bound: lower lr (now {lr:g}) or start from smaller weights"
+        )
+    return (
+        f"The loss became {terms.loss.item()} at {where}. Likely cause: {cause}. "
+        "The weights are those from before this step."
+    )
