@@ -1,7 +1,7 @@
-"""The tested code under *Variational Autoencoders, from MNIST to Stable Diffusion*.
+"""The tested code under the course on variational autoencoders.
 
-Only the mathematics is imported here, so that ``import vae_course`` costs next to
-nothing beyond ``import torch``. Import the other rooms where they are used:
+Only the mathematics is imported here, so that ``import vae_course`` costs next
+to nothing beyond ``import torch``. Import the other rooms where they are used:
 ``from vae_course import data, plotting``.
 """
 

@@ -36,7 +36,7 @@ class VAE(nn.Module):
         raise NotImplementedError
 
     def decode(self, z: Tensor) -> D.Distribution:
-        """The likelihood p(x|z) of latents z, (B, ...); its mean is the image."""
+        """The likelihood p(x|z) of latents z, (B, ...); its mean is x̂."""
         raise NotImplementedError
 
     @property
@@ -52,13 +52,15 @@ def diagonal_gaussian(mean: Tensor, log_var: Tensor) -> D.Independent:
     variance must be positive. Both arguments are (B, ...); the result's
     ``log_prob`` is (B,).
     """
-    std = torch.exp(0.5 * log_var)  # half, because std is the root of the variance
+    std = torch.exp(
+        0.5 * log_var
+    )  # half, because std is the root of the variance
     normal = D.Normal(mean, std, validate_args=False)
     return D.Independent(normal, mean.dim() - 1, validate_args=False)
 
 
 def standard_normal(origin: Tensor) -> D.Independent:
-    """N(0, I) over latents of the shape, dtype and device of ``origin`` (zeros)."""
+    """N(0, I) with the shape, dtype and device of ``origin``, all zeros."""
     normal = D.Normal(origin, torch.ones_like(origin), validate_args=False)
     return D.Independent(normal, origin.dim(), validate_args=False)
 
@@ -66,24 +68,26 @@ def standard_normal(origin: Tensor) -> D.Independent:
 class PixelBernoulli(D.Bernoulli):
     """Bernoulli pixels that can also be asked about grey images.
 
-    For pixels that are 0 or 1, ``log_prob`` is the log-probability of the image.
-    For pixels in between it is minus the cross-entropy that many VAEs train on.
-    That number is no log-likelihood: no grey image can be drawn from Bernoulli
-    pixels, and even a perfect decoder pays the entropy of the image.
+    For pixels that are 0 or 1, ``log_prob`` is the log-probability of the
+    image. For pixels in between it is minus the cross-entropy that many VAEs
+    train on. That number is no log-likelihood: no grey image can be drawn from
+    Bernoulli pixels, and even a perfect decoder pays the entropy of the image.
 
     Raises:
-        ValueError: ``log_prob`` was given an image with a value outside [0, 1].
+        ValueError: ``log_prob`` was given an image with a value outside [0,
+        1].
     """
 
     support = D.constraints.unit_interval
 
     def log_prob(self, value: Tensor) -> Tensor:
         low, high = value.min(), value.max()
-        if not (low >= 0 and high <= 1):  # false for NaN, too
+        if low < 0 or high > 1:  # NaN passes, and shows in the result
             raise ValueError(
-                f"A Bernoulli likelihood needs pixels in [0, 1], got [{low:g}, "
-                f"{high:g}]. Undo the normalisation of the images (0 is black, 1 is "
-                "white), or choose likelihood='normal' or 'laplace'."
+                "A Bernoulli likelihood needs pixels in [0, 1], got "
+                f"[{low:g}, {high:g}]. Undo the normalisation of the images "
+                "(0 is black, 1 is white), or choose likelihood='normal' or "
+                "'laplace'."
             )
         return super().log_prob(value)
 
@@ -109,18 +113,22 @@ class Likelihood(nn.Module):
         super().__init__()
         if family not in self.FAMILIES:
             raise ValueError(
-                f"Unknown likelihood {family!r}; choose one of {self.FAMILIES}."
+                f"Unknown likelihood {family!r}; "
+                f"choose one of {self.FAMILIES}."
             )
         if scale is not None and (family == "bernoulli" or not scale > 0):
             raise ValueError(
-                f"likelihood_scale={scale} with likelihood={family!r}: a scale is a "
-                "positive number, and only 'normal' and 'laplace' have one."
+                f"likelihood_scale={scale} with likelihood={family!r}: a "
+                "scale is a positive number, and only 'normal' and 'laplace' "
+                "have one."
             )
         self.family = family
         self.log_scale = None
         if family != "bernoulli":
             log_scale = torch.tensor(0.0 if scale is None else math.log(scale))
-            self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
+            self.log_scale = nn.Parameter(
+                log_scale, requires_grad=scale is None
+            )
 
     def forward(self, output: Tensor) -> D.Independent:
         """p(x|z) for a decoder's output of shape (B, C, H, W)."""
@@ -145,12 +153,12 @@ class ELBO:
 
     @property
     def value(self) -> Tensor:
-        """−(distortion + β · rate), (B,). At β = 1 it bounds log p(x) from below."""
+        """−(distortion + β · rate), (B,); at β = 1 a lower bound on log p."""
         return -(self.distortion + self.beta * self.rate)
 
     @property
     def loss(self) -> Tensor:
-        """What training minimises: −value, averaged over the batch and nothing else."""
+        """What training minimises: −value, averaged over the batch alone."""
         return -self.value.mean()
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -158,7 +166,7 @@ class ELBO:
 
 
 def elbo(vae: VAE, x: Tensor, beta: float = 1.0) -> ELBO:
-    """The evidence lower bound of images x with one reparameterized sample of z.
+    """The evidence lower bound of images x, from one sample of each z.
 
     Kingma & Welling 2013, equation 3, with the weight β of Higgins et al. 2017
     on the rate. The rate is exact; the distortion is an unbiased estimate.
@@ -199,7 +207,7 @@ def log_importance_weights(vae: VAE, x: Tensor, samples: int) -> Tensor:
 
 
 def importance_weighted_bound(vae: VAE, x: Tensor, samples: int) -> Tensor:
-    """The K-sample bound of the importance-weighted autoencoder, (B,), in nats.
+    """The K-sample importance-weighted bound, (B,), in nats per image.
 
     Burda et al. 2015, equation 8. With K = 1 it is a one-sample ELBO; it rises
     with K, in expectation, towards log p(x).
@@ -222,11 +230,12 @@ def check_batch(batch: Tensor, event_shape: Sequence[int], what: str) -> None:
     if tuple(batch.shape[1:]) != shape or batch.dim() != 1 + len(shape):
         wanted = ", ".join(map(str, ("B", *shape)))
         raise ValueError(
-            f"This model takes {what} of shape ({wanted}), got {tuple(batch.shape)}. "
-            "Bring them to that shape, or build the model for the shape you have."
+            f"This model takes {what} of shape ({wanted}), got "
+            f"{tuple(batch.shape)}. Bring them to that shape, or build the "
+            "model for the shape you have."
         )
     if not batch.is_floating_point():
         raise ValueError(
-            f"This model takes {what} as floating-point numbers, got {batch.dtype}. "
-            "For bytes, divide by 255 first: x.float() / 255."
+            f"This model takes {what} as floating-point numbers, got "
+            f"{batch.dtype}. For bytes, divide by 255 first: x.float() / 255."
         )

@@ -1,8 +1,8 @@
 """Images, held in memory as bytes and handed out as batches of floats.
 
 ``mnist()`` looks in the folder that VAE_COURSE_DATA names, then in the user's
-cache, then downloads with torchvision; with no network it falls back to the small
-digits that come with scikit-learn, and says so in one line.
+cache, then downloads with torchvision; with no network it falls back to the
+small digits that come with scikit-learn, and says so in one line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DATA_VARIABLE = "VAE_COURSE_DATA"
 
 
 class DataError(RuntimeError):
-    """Data that is damaged, or a folder that cannot be used; says what to do."""
+    """Damaged data or a folder that cannot be used; says what to do."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,20 @@ class ImageSet:
     def __post_init__(self):
         if self.pixels.dim() != 4 or self.pixels.dtype != torch.uint8:
             raise ValueError(
-                "pixels must be bytes (torch.uint8) of shape (N, C, H, W), got "
-                f"{self.pixels.dtype} of shape {tuple(self.pixels.shape)}."
+                "pixels must be bytes (torch.uint8) of shape (N, C, H, W), "
+                f"got {self.pixels.dtype} of shape {tuple(self.pixels.shape)}."
             )
         if len(self.pixels) == 0 or len(self.pixels) != len(self.labels):
             raise ValueError(
-                f"An ImageSet needs at least one image and a label for each, got "
-                f"{len(self.pixels)} images and {len(self.labels)} labels."
+                "An ImageSet needs at least one image and a label for each, "
+                f"got {len(self.pixels)} images and {len(self.labels)} labels."
             )
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, index) -> Tensor:
-        """Images in [0, 1] as float32: (B, C, H, W) for a slice or a list of indices."""
+        """Images in [0, 1] as float32, (B, C, H, W) for a slice or a list."""
         images = self.pixels[index].float() / 255
         return torch.bernoulli(images) if self.stochastic else images
 
@@ -81,10 +81,10 @@ class ImageSet:
     def binarized(self, seed: int | None = None) -> ImageSet:
         """The same images with every pixel 0 or 1.
 
-        Without a seed the binarization is stochastic: each read draws the pixels
-        anew, so an encoder never sees quite the same image twice (Burda et al. 2015,
-        section 5). With a seed it is fixed: drawn once, the same at every read, as
-        test numbers need.
+        Without a seed the binarization is stochastic: each read draws the
+        pixels anew, so an encoder never sees quite the same image twice (Burda
+        et al. 2015, section 5). With a seed it is fixed: drawn once, the same
+        at every read, as test numbers need.
         """
         if seed is None:
             return replace(self, stochastic=True)
@@ -106,11 +106,11 @@ class Digits(NamedTuple):
 
     train: ImageSet
     test: ImageSet
-    name: str  # "MNIST", or "scikit-learn digits" when the real ones are out of reach
+    name: str  # "MNIST", or "scikit-learn digits" where MNIST is out of reach
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/vae-course, or ~/.cache/vae-course."""
+    """Where downloads are kept: vae-course in $XDG_CACHE_HOME or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base).expanduser() / "vae-course"
 
@@ -118,11 +118,15 @@ def cache_folder() -> Path:
 def search_folders() -> list[Path]:
     """The folders in which data is looked for, in this order."""
     named = os.environ.get(DATA_VARIABLE)
-    return [Path(named).expanduser(), cache_folder()] if named else [cache_folder()]
+    return (
+        [Path(named).expanduser(), cache_folder()]
+        if named
+        else [cache_folder()]
+    )
 
 
 def find_mnist() -> Path | None:
-    """The first of :func:`search_folders` that holds all four files of MNIST."""
+    """The first of the search folders that holds all four MNIST files."""
     for root in search_folders():
         if all((_raw(root) / name).is_file() for name, _ in _mnist_files()):
             return root
@@ -130,13 +134,13 @@ def find_mnist() -> Path | None:
 
 
 def mnist(root: str | os.PathLike | None = None) -> Digits:
-    """MNIST: 60,000 digits to train on and 10,000 to test on (LeCun et al. 1998).
+    """MNIST: 60,000 digits to train on, 10,000 to test on (LeCun et al. 1998).
 
     Args:
-        root: the folder that holds ``MNIST/raw``, as torchvision lays it out. None
-            looks in VAE_COURSE_DATA and in the cache, then downloads to the cache.
-            Without a network, scikit-learn's digits take MNIST's place, and one
-            printed line says so.
+        root: the folder that holds ``MNIST/raw``, as torchvision lays it out.
+            None looks in VAE_COURSE_DATA and in the cache, then downloads to
+            the cache. Without a network, scikit-learn's digits take MNIST's
+            place, and one printed line says so.
 
     Raises:
         FileNotFoundError: ``root`` is given and does not hold MNIST.
@@ -150,8 +154,8 @@ def mnist(root: str | os.PathLike | None = None) -> Digits:
         except _NoNetwork as reason:
             print(
                 "MNIST is not on this machine and cannot be downloaded "
-                f"({reason}): using the 1,797 digits of 8×8 pixels that come with "
-                "scikit-learn, so the numbers differ from the text."
+                f"({reason}): using the 1,797 digits of 8×8 pixels that come "
+                "with scikit-learn, so the numbers differ from the text."
             )
             return small_digits()
     train_images, train_labels, test_images, test_labels = (
@@ -165,15 +169,20 @@ def mnist(root: str | os.PathLike | None = None) -> Digits:
 
 
 def small_digits() -> Digits:
-    """scikit-learn's 1,797 digits of 8×8 pixels, resized to 28×28; needs no network.
+    """scikit-learn's 1,797 digits of 8×8 pixels, resized to 28×28.
 
-    Every sixth digit is for testing: 1,497 to train on, 300 to test on.
+    They need no network. Every sixth is for testing: 1,497 to train on, 300 to
+    test on.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    grey = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16  # (N, 1, 8, 8)
-    grey = F.interpolate(grey, size=(28, 28), mode="bilinear", align_corners=False)
+    grey = (
+        torch.from_numpy(bunch.images).float().unsqueeze(1) / 16
+    )  # (N, 1, 8, 8)
+    grey = F.interpolate(
+        grey, size=(28, 28), mode="bilinear", align_corners=False
+    )
     pixels = (255 * grey).round().to(torch.uint8)
     labels = torch.from_numpy(bunch.target).long()
     is_test = torch.arange(len(pixels)) % 6 == 0
@@ -193,25 +202,25 @@ def _raw(root: Path) -> Path:
 
 
 def _mnist_files() -> list[tuple[str, str]]:
-    """(name, md5) of the four files: training images, labels, test images, labels."""
+    """(name, md5) of training images, training labels, and the test ones."""
     from torchvision.datasets import MNIST
 
     return MNIST.resources
 
 
 def _read_idx(path: Path, md5: str) -> Tensor:
-    """The bytes of one compressed IDX file, checked before they are believed."""
+    """The content of one compressed IDX file, once its md5 is right."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} does not exist. Give mnist() the folder that holds MNIST/raw, or "
-            f"call it without an argument to search and download."
+            f"{path} does not exist. Give mnist() the folder that holds "
+            "MNIST/raw, or call it without an argument to search and download."
         )
     compressed = path.read_bytes()
     found = hashlib.md5(compressed, usedforsecurity=False).hexdigest()
     if found != md5:
         raise DataError(
-            f"{path} is damaged: its md5 is {found}, not {md5}. Delete this file; then "
-            "the next call downloads it again."
+            f"{path} is damaged: its md5 is {found}, not {md5}. Delete this "
+            "file; then the next call downloads it again."
         )
     content = gzip.decompress(compressed)
     axes = content[3]  # the magic number's last byte counts the axes
@@ -226,27 +235,38 @@ def _download_mnist(cache: Path) -> None:
 
     try:
         _raw(cache).mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=cache, ignore_cleanup_errors=True)
+        scratch = tempfile.TemporaryDirectory(
+            dir=cache, ignore_cleanup_errors=True
+        )
     except OSError as error:
         raise DataError(
             f"The cache {cache} cannot be written ({error.strerror}). Set "
-            f"{DATA_VARIABLE} to a folder with MNIST/raw in it, or XDG_CACHE_HOME to a "
-            "folder that you can write to."
+            f"{DATA_VARIABLE} to a folder with MNIST/raw in it, or "
+            "XDG_CACHE_HOME to a folder that you can write to."
         ) from error
     with scratch as folder:
         patience = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(20)  # a network that never answers counts as none
+        socket.setdefaulttimeout(
+            20
+        )  # a network that never answers counts as none
         try:
             with redirect_stdout(StringIO()):  # the bars on stderr say enough
                 MNIST(folder, download=True)
-        except (RuntimeError, URLError, TimeoutError, http.client.HTTPException) as e:
+        except (
+            RuntimeError,
+            URLError,
+            TimeoutError,
+            http.client.HTTPException,
+        ) as e:
             if "corrupted" in str(e):
                 raise DataError(
-                    "MNIST arrived damaged: the download was cut off, or a sign-in page "
-                    "took its place. Nothing was kept. Check the connection and run "
-                    "this again."
+                    "MNIST arrived damaged: the download was cut off, or a "
+                    "sign-in page took its place. Nothing was kept. Check the "
+                    "connection and run this again."
                 ) from e
-            raise _NoNetwork("no network" if isinstance(e, RuntimeError) else e) from e
+            raise _NoNetwork(
+                "no network" if isinstance(e, RuntimeError) else e
+            ) from e
         finally:
             socket.setdefaulttimeout(patience)
         for name, _ in _mnist_files():

@@ -20,12 +20,13 @@ def negative_log_likelihood(
     decoded_at_once: int = 4096,
     seed: int = 0,
 ) -> Tensor:
-    """−log p(x) of each image, estimated by importance sampling; (N,), in nats.
+    """−log p(x) of each image by importance sampling; (N,), in nats.
 
     Burda et al. 2015, equation 8, with many samples. The estimate is an upper
-    bound in expectation, and falls to the truth as ``samples`` grows. Memory stays
-    bounded: no more than ``decoded_at_once`` images are decoded at a time, however
-    many samples are asked for. The caller's random state is left as it was.
+    bound in expectation, and falls to the truth as ``samples`` grows. Memory
+    stays bounded: no more than ``decoded_at_once`` images are decoded at a
+    time, however many samples are asked for. The caller's random state is left
+    as it was.
 
     Args:
         vae: the model.
@@ -39,8 +40,9 @@ def negative_log_likelihood(
     """
     if len(images) == 0 or samples < 1 or decoded_at_once < 1:
         raise ValueError(
-            f"Importance sampling needs images and positive counts, got {len(images)} "
-            f"images, samples={samples}, decoded_at_once={decoded_at_once}."
+            "Importance sampling needs images and positive counts, got "
+            f"{len(images)} images, samples={samples}, "
+            f"decoded_at_once={decoded_at_once}."
         )
     device = next(vae.parameters()).device
     was_training = vae.training
@@ -52,7 +54,9 @@ def negative_log_likelihood(
         torch.manual_seed(seed)
         for start in range(0, len(images), batch_size):
             x = images[start : start + batch_size].to(device)
-            total = torch.full((len(x),), -math.inf, device=device)  # log of a sum
+            total = torch.full(
+                (len(x),), -math.inf, device=device
+            )  # log of a sum
             for done in range(0, samples, draws):
                 k = min(draws, samples - done)
                 log_weights = log_importance_weights(vae, x, k)  # (k, B)
@@ -78,11 +82,11 @@ def posterior_means(vae: VAE, images, *, batch_size: int = 1000) -> Tensor:
 
 
 def active_units(vae: VAE, images, *, threshold: float = 0.01) -> Tensor:
-    """Which latent dimensions carry something about the image; bool, one a dimension.
+    """Which latent dimensions say something about the image; bool, (D,).
 
-    A unit is active when the mean of q(z|x) moves with x: its variance over the
-    images exceeds ``threshold`` (Burda et al. 2015, section 5.2). ``.sum()`` counts
-    them.
+    A unit is active when the mean of q(z|x) moves with x: its variance over
+    the images exceeds ``threshold`` (Burda et al. 2015, section 5.2).
+    ``.sum()`` counts them.
 
     Args:
         vae: the model.
@@ -93,7 +97,9 @@ def active_units(vae: VAE, images, *, threshold: float = 0.01) -> Tensor:
         ValueError: there are fewer than two images.
     """
     if len(images) < 2:
-        raise ValueError(f"A variance needs two images or more, got {len(images)}.")
+        raise ValueError(
+            f"A variance needs two images or more, got {len(images)}."
+        )
     return posterior_means(vae, images).var(dim=0) > threshold
 
 

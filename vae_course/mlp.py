@@ -1,9 +1,10 @@
-"""Autoencoders of dense layers: chapter 1's deterministic one and chapter 2's VAE."""
+"""Autoencoders of dense layers: the deterministic one, and the VAE."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,12 @@ from vae_course.core import (
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Dense layers of the given sizes with a ReLU between each two of them.
 
-    ``mlp([784, 20])`` is one linear map; ``mlp([784, 400, 20])`` has one hidden
-    layer. The last layer stays linear, so that outputs may be any real number.
+    ``mlp([784, 20])`` is one linear map; ``mlp([784, 400, 20])`` has one
+    hidden layer. The last layer stays linear, so that outputs may be any real
+    number.
     """
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -38,7 +40,8 @@ class Autoencoder(nn.Module):
         image_shape: (C, H, W) of the images.
         latent: numbers in the code.
         hidden: width of the one hidden layer on either side, or None for a
-            linear autoencoder, whose best solution is PCA (Baldi & Hornik 1989).
+            linear autoencoder, whose best solution is PCA (Baldi & Hornik
+            1989).
 
     Raises:
         ValueError: ``encode`` was given images of another shape.
@@ -73,12 +76,14 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
-def squared_error(autoencoder: Autoencoder, x: Tensor, beta: float = 0.0) -> ELBO:
+def squared_error(
+    autoencoder: Autoencoder, x: Tensor, beta: float = 0.0
+) -> ELBO:
     """½‖x − x̂‖² of each image: the loss of a deterministic autoencoder.
 
     Up to a constant this is the distortion, in nats per image, of Gaussian
-    pixels with σ = 1. A code without noise has no rate, so the rate is zero and
-    ``beta`` has nothing to weigh; both are here to fit the training loop.
+    pixels with σ = 1. A code without noise has no rate, so the rate is zero
+    and ``beta`` has nothing to weigh; both are here to fit the training loop.
 
     Returns:
         Distortion and rate, (B,) each, in nats per image.
@@ -92,15 +97,15 @@ class MLPVAE(VAE):
 
     Args:
         image_shape: (C, H, W) of the images, of any size.
-        hidden: width of the hidden layer on either side, or the widths of several,
-            in the encoder's order.
+        hidden: width of the hidden layer on either side, or the widths of
+            several, in the encoder's order.
         latent: dimensions of z.
         likelihood: ``"bernoulli"``, ``"normal"`` or ``"laplace"``.
         likelihood_scale: see :class:`~vae_course.core.Likelihood`.
 
     Raises:
-        ValueError: the likelihood is unknown, or ``encode`` was given images of
-            another shape.
+        ValueError: the likelihood is unknown, or ``encode`` was given images
+            of another shape.
     """
 
     def __init__(
@@ -115,15 +120,19 @@ class MLPVAE(VAE):
         self.image_shape = tuple(image_shape)
         widths = [hidden] if isinstance(hidden, int) else list(hidden)
         pixels = math.prod(self.image_shape)
-        self.encoder = mlp([pixels, *widths, 2 * latent])  # means and log-variances
+        self.encoder = mlp(
+            [pixels, *widths, 2 * latent]
+        )  # means and log-variances
         self.decoder = mlp([latent, *widths[::-1], pixels])
         self.likelihood = Likelihood(likelihood, likelihood_scale)
         self.register_buffer("origin", torch.zeros(latent), persistent=False)
 
     def encode(self, x: Tensor) -> D.Independent:
-        """q(z|x) = N(mean, diag(exp(log_var))), (B, C, H, W) → events (latent,)."""
+        """q(z|x), a diagonal Gaussian: (B, C, H, W) → events (latent,)."""
         check_batch(x, self.image_shape, "images")
-        mean, log_var = self.encoder(x.flatten(1)).chunk(2, dim=1)  # (B, latent) each
+        mean, log_var = self.encoder(x.flatten(1)).chunk(
+            2, dim=1
+        )  # (B, latent) each
         return diagonal_gaussian(mean, log_var)
 
     def decode(self, z: Tensor) -> D.Independent:

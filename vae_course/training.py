@@ -1,4 +1,4 @@
-"""The training loop: one function, whole and unhidden, for every model of the course."""
+"""The training loop: one function for every model of the course."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Halves(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Distortion plus rate: the negative ELBO, whatever β was trained with."""
+        """Distortion plus rate: the negative ELBO, whatever β trained it."""
         return self.distortion + self.rate
 
 
@@ -31,9 +31,10 @@ class Halves(NamedTuple):
 class History:
     """What a training run went through; one entry an epoch.
 
-    ``train`` holds the mean over the epoch, while the weights moved; ``held_out``
-    the mean after it. Hand a history back to :func:`train` to go on from where it
-    ended: it carries the optimizer's and the generators' states.
+    ``train`` holds the mean over the epoch, while the weights moved;
+    ``held_out`` the mean after it. Hand a history back to :func:`train` to go
+    on from where it ended: it carries the optimizer's and the generators'
+    states.
     """
 
     train: list[Halves] = field(default_factory=list)
@@ -43,7 +44,7 @@ class History:
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss became NaN or infinite; the message names the step and the cause."""
+    """The loss became NaN or infinite; says at which step, and why."""
 
 
 def best_device() -> torch.device:
@@ -72,13 +73,14 @@ def train(
 ) -> History:
     """Trains ``model`` in place with Adam and returns what happened.
 
-    Ctrl-C (in a notebook: interrupt) ends the run early and leaves a usable model
-    with the history of its whole epochs. The same seed, device and thread count
-    give the same weights; the caller's random state is left as it was.
+    Ctrl-C (in a notebook: interrupt) ends the run early and leaves a usable
+    model with the history of its whole epochs. The same seed, device and
+    thread count give the same weights; the caller's random state is left as it
+    was.
 
     Args:
         model: a VAE, or any module that ``objective`` takes.
-        images: the training images; an ImageSet or a float tensor (N, C, H, W).
+        images: to train on; an ImageSet or a float tensor (N, C, H, W).
         epochs: passes over ``images``.
         held_out: images to measure after each epoch, never to train on.
         objective: (model, batch, beta) → :class:`~vae_course.core.ELBO`.
@@ -116,17 +118,16 @@ def train(
                     terms = objective(model, x, beta)
                     if not torch.isfinite(terms.loss):
                         where = f"epoch {epoch}, step {step}"
-                        raise TrainingDiverged(_diagnosis(model, x, terms, where, lr))
+                        raise _diverged(where, model, x, terms, lr)
                     optimizer.zero_grad()
                     terms.loss.backward()
                     optimizer.step()
-                    sums += torch.stack([t.detach().sum().cpu() for t in terms])
+                    sums += torch.stack([*terms]).detach().sum(dim=1).cpu()
                     bar.update()
                 history.train.append(Halves(*(sums / len(images)).tolist()))
                 if held_out is not None:
-                    history.held_out.append(
-                        evaluate(model, held_out, objective=objective)
-                    )
+                    halves = evaluate(model, held_out, objective=objective)
+                    history.held_out.append(halves)
                 _remember(history, shuffle, optimizer)
                 bar.set_postfix_str(_last(history))
         except KeyboardInterrupt:
@@ -147,8 +148,9 @@ def evaluate(
 ) -> Halves:
     """Mean distortion and rate over all ``images``, in nats per image.
 
-    Draws z from q(z|x), as the ELBO asks, with a seed of its own, so that a second
-    call gives the same numbers; the caller's random state is left as it was.
+    Draws z from q(z|x), as the ELBO asks, with a seed of its own, so that a
+    second call gives the same numbers; the caller's random state is left as it
+    was.
 
     Raises:
         ValueError: there are no images.
@@ -164,13 +166,15 @@ def evaluate(
         for start in range(0, len(images), batch_size):
             x = images[start : start + batch_size].to(device)
             distortion, rate = objective(model, x, 1.0)
-            sums += torch.stack([distortion.sum().cpu(), rate.sum().cpu()])
+            sums += torch.stack([distortion, rate]).sum(dim=1).cpu()
     model.train(was_training)
     return Halves(*(sums / len(images)).tolist())
 
 
-def _restore(history: History, seed: int, shuffle: torch.Generator, optimizer) -> None:
-    """Seeds a fresh run, or puts everything back to where ``history`` ended."""
+def _restore(
+    history: History, seed: int, shuffle: torch.Generator, optimizer
+) -> None:
+    """Seeds a fresh run, or puts back what an earlier run left."""
     if not history.state:
         torch.manual_seed(seed)
         shuffle.manual_seed(seed)
@@ -198,23 +202,26 @@ def _last(history: History) -> str:
     return f"{where}: {latest.distortion:.1f} + {latest.rate:.1f} nats"
 
 
-def _diagnosis(model: nn.Module, x: Tensor, terms: ELBO, where: str, lr: float) -> str:
-    """Names the step at which the loss broke, and its most likely cause."""
+def _diverged(
+    where: str, model: nn.Module, x: Tensor, terms: ELBO, lr: float
+) -> TrainingDiverged:
+    """The error that names the step at which the loss broke, and the cause."""
     if not torch.isfinite(x).all():
         cause = "the images themselves hold NaN or inf: mend the data"
     elif not all(torch.isfinite(p).all() for p in model.parameters()):
         cause = f"the weights are no longer finite: lower lr (now {lr:g})"
     elif not torch.isfinite(terms.rate).all():
         cause = (
-            "the rate overflowed, because the encoder's mean or log-variance grew "
-            f"without bound: lower lr (now {lr:g}) or scale the images to [0, 1]"
+            "the rate overflowed, because the encoder's mean or log-variance "
+            f"grew without bound: lower lr (now {lr:g}) or scale the images "
+            "to [0, 1]"
         )
     else:
         cause = (
-            "the distortion overflowed, because the decoder's output grew without "
-            f"bound: lower lr (now {lr:g}) or start from smaller weights"
+            "the distortion overflowed, because the decoder's output grew "
+            f"without bound: lower lr (now {lr:g})"
         )
-    return (
-        f"The loss became {terms.loss.item()} at {where}. Likely cause: {cause}. "
-        "The weights are those from before this step."
+    return TrainingDiverged(
+        f"The loss became {terms.loss.item()} at {where}. Likely cause: "
+        f"{cause}. The weights are those from before this step."
     )
