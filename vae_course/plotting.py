@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +20,9 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from torch import Tensor
 
 from vae_course.core import VAE
-from vae_course.training import History
+
+if TYPE_CHECKING:
+    from vae_course.training import History
 
 # Okabe & Ito's palette: tells the classes apart for colour-blind readers too.
 COLOURS = (
@@ -69,7 +72,7 @@ class Figure(MatplotlibFigure):
 
 
 def new_figure(width: float, height: float, alt: str) -> Figure:
-    """An empty figure of this size in inches, with its alt text, to draw on."""
+    """An empty figure of this size in inches, with its alt text."""
     with mpl.rc_context({"font.size": 10}):
         return Figure(figsize=(width, height), alt=alt)
 
@@ -260,7 +263,7 @@ def bars(
     alt: str = "",
     colours: Sequence[str] = COLOURS,
 ) -> Figure:
-    """Named numbers as horizontal bars, each with its value written beside it."""
+    """Named numbers as horizontal bars, each with its value beside it."""
     listed = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
     figure = new_figure(7, 0.45 * len(values) + 0.9, alt or f"Bars: {listed}.")
     axis = figure.subplots()
