@@ -521,6 +521,11 @@ def test_a_strange_value_is_told_what_it_is(value):
     sentence(answer)
 
 
+def test_a_truth_value_is_no_number():
+    text = sentence(check("2.8", True))
+    assert "The result is a bool (True); expected a number." in text
+
+
 def test_a_value_without_values_is_told_so():
     text = sentence(check("2.8", torch.tensor(0.18, device="meta")))
     assert "tensors have a shape and no values" in text
@@ -952,14 +957,18 @@ def test_a_stopped_attempt_does_no_damage_later(impatient):
     assert torch.get_default_dtype() == torch.float32
 
 
-def interrupting(after):
+@pytest.fixture
+def ctrl_c():
     """Presses Ctrl-C after so many seconds."""
-    threading.Timer(after, _thread.interrupt_main).start()
+    # A job in the background ignores it unless it is told otherwise.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda after: threading.Timer(after, _thread.interrupt_main).start()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("attempt", [loops, swallows, sleeps])
-def test_ctrl_c_stops_a_check_with_a_sentence(attempt):
-    interrupting(0.4)
+def test_ctrl_c_stops_a_check_with_a_sentence(attempt, ctrl_c):
+    ctrl_c(0.4)
     start = time.monotonic()
     answer = check("2.2", attempt)
     assert time.monotonic() - start < 6
@@ -972,11 +981,12 @@ def test_ctrl_c_stops_a_check_with_a_sentence(attempt):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT by kill")
 def test_a_signal_stops_a_script_and_the_script_goes_on(tmp_path):
     script = """
+        import signal
         from vae_course.exercises import check
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
         def attempt(mean, log_var):
-            import sys
-            sys.__stderr__.write("")
             while True:
                 pass
 

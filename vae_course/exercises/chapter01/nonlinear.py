@@ -71,8 +71,11 @@ def _anatomy(
             "`nn.Sequential` or `nn.ModuleList`; in a plain list they are "
             "not found.",
         )
-    whole = model(x)
-    whole.sum().backward()
+    whole = a_tensor(
+        model(x), x.shape, x, "the reconstruction", weigh_values=False
+    )
+    if whole.requires_grad:
+        whole.sum().backward()
     trained = all(p.grad is not None for p in model.parameters())
     model.eval()
     with torch.no_grad():
