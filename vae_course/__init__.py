@@ -10,6 +10,7 @@ from vae_course.core import (
     VAE,
     elbo,
     importance_weighted_bound,
+    importance_weighted_elbo,
     log_importance_weights,
 )
 from vae_course.mlp import MLPVAE, Autoencoder, squared_error
@@ -21,6 +22,7 @@ __all__ = [
     "Autoencoder",
     "elbo",
     "importance_weighted_bound",
+    "importance_weighted_elbo",
     "log_importance_weights",
     "squared_error",
 ]

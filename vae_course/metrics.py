@@ -106,3 +106,28 @@ def active_units(vae: VAE, images, *, threshold: float = 0.01) -> Tensor:
 def bits_per_dimension(nats: float | Tensor, image_shape: Sequence[int]):
     """Nats per image as bits per pixel value: nats / (C·H·W · log 2)."""
     return nats / (math.prod(image_shape) * math.log(2))
+
+
+def pixel_entropy(images) -> Tensor:
+    """The least cross-entropy that Bernoulli pixels can reach; (N,), in nats.
+
+    A pixel x in [0, 1] costs −x log p − (1 − x) log(1 − p), and no p makes
+    that smaller than its value at p = x, the entropy of x. It is zero for
+    black and for white; for grey images it is a floor under the distortion
+    that no decoder can break through.
+
+    Args:
+        images: an ImageSet or a float tensor (N, C, H, W) in [0, 1].
+
+    Raises:
+        ValueError: there are no images, or a pixel is outside [0, 1].
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to take the entropy of.")
+    x = images[:]
+    if x.min() < 0 or x.max() > 1:
+        raise ValueError(
+            "The entropy needs pixels in [0, 1], got "
+            f"[{x.min():g}, {x.max():g}]: undo their normalisation first."
+        )
+    return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).flatten(1).sum(1)
