@@ -114,7 +114,7 @@ def test_numbers_of_another_setting_are_not_mixed_in(
 ):
     path = tmp_path / "numbers.json"
     kept(path, setting, digits, range(1))
-    with pytest.raises(ValueError, match="another setting.*--out"):
+    with pytest.raises(ValueError, match=r"another setting.*--out"):
         kept(path, Setting(epochs=2), digits, range(1))
 
 
