@@ -44,26 +44,27 @@ def negative_log_likelihood(
             f"{len(images)} images, samples={samples}, "
             f"decoded_at_once={decoded_at_once}."
         )
-    device = next(vae.parameters()).device
+    weight = next(vae.parameters())
+    device, dtype = weight.device, weight.dtype
     was_training = vae.training
     vae.eval()
     draws = min(samples, decoded_at_once)  # at a time, for each image
     batch_size = max(1, decoded_at_once // draws)
-    result = []
+    # One tensor for all, from the start: small ones kept from every step would
+    # lie between the large ones that come and go, and fragment the memory.
+    result = torch.empty(len(images), device=device, dtype=dtype)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(images), batch_size):
             x = images[start : start + batch_size].to(device)
-            total = torch.full(
-                (len(x),), -math.inf, device=device
-            )  # log of a sum
+            total = torch.full_like(result[: len(x)], -math.inf)  # of log w
             for done in range(0, samples, draws):
                 k = min(draws, samples - done)
                 log_weights = log_importance_weights(vae, x, k)  # (k, B)
                 total = torch.logaddexp(total, log_weights.logsumexp(dim=0))
-            result.append(math.log(samples) - total)
+            result[start : start + len(x)] = math.log(samples) - total
     vae.train(was_training)
-    return torch.cat(result)
+    return result
 
 
 @torch.no_grad()
