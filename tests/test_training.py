@@ -215,3 +215,12 @@ def test_an_empty_history_is_a_fresh_start(stripes):
     run(fresh, stripes)
     run(given, stripes, history=History())
     assert torch.equal(weights(fresh), weights(given))
+
+
+def test_a_history_shows_itself_in_one_line(stripes):
+    history = run(small_vae(), stripes, held_out=stripes)
+    latest = history.held_out[-1]
+    expected = f"{latest.distortion:.1f} + {latest.rate:.1f} nats"
+    assert repr(history).startswith("History of 2 epochs, complete; held out")
+    assert repr(history).endswith(expected)
+    assert repr(History()) == "History of 0 epochs, complete"

@@ -27,7 +27,7 @@ class Halves(NamedTuple):
         return self.distortion + self.rate
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """What a training run went through; one entry an epoch.
 
@@ -40,7 +40,12 @@ class History:
     train: list[Halves] = field(default_factory=list)
     held_out: list[Halves] = field(default_factory=list)
     interrupted: bool = False
-    state: dict = field(default_factory=dict, repr=False)
+    state: dict = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        ending = "interrupted" if self.interrupted else "complete"
+        latest = f"; {_last(self)}" if self.train else ""
+        return f"History of {len(self.train)} epochs, {ending}{latest}"
 
 
 class TrainingDiverged(RuntimeError):
