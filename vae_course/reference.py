@@ -52,13 +52,14 @@ class Setting:
     epochs: int = 13
     batch_size: int = 100
     lr: float = 1e-3
+    optimizer: str = "Adam, β₁ = 0.9, β₂ = 0.99, constant rate"
     hidden: tuple[int, ...] = (200, 200)
     latent: int = 50
     activation: str = "ReLU"
     initial_weights: str = "Glorot uniform, biases zero"
     training_images: str = "MNIST, binarized anew at every read"
     test_images: str = "MNIST, binarized once with seed 0"
-    nll_samples: int = 1000
+    nll_samples: int = 500
 
 
 def glorot(model: nn.Module) -> None:
