@@ -75,6 +75,9 @@ def state_of_the_process():
             builtins.print,
             builtins.isinstance,
             builtins.len,
+            sys.setrecursionlimit,
+            sys.modules["torch"],
+            sys.modules["math"],
         ],
     }
 
@@ -132,6 +135,20 @@ def raises_value_error(mean, log_var):
 
 def raises_nothing_to_say(mean, log_var):
     raise ValueError
+
+
+class Masked(Exception):
+    @property
+    def __traceback__(self):
+        raise RuntimeError("no traceback")
+
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+
+def raises_masked(mean, log_var):
+    raise Masked("behind a mask")
 
 
 class Mute(Exception):
@@ -201,6 +218,7 @@ RAISING = [
     (raises_value_error, "raised ValueError: the mean is strange"),
     (raises_nothing_to_say, "raised ValueError, without a message"),
     (raises_mute, "raised Mute: its message cannot be shown"),
+    (raises_masked, "raised Masked: behind a mask"),
     (raises_a_book, "raised ValueError: word word"),
     (recurses, "calls itself without end (RecursionError"),
     (recurses_deeper, "calls itself without end (RecursionError"),
@@ -353,6 +371,12 @@ STRANGE = [
     (lambda m, v: range(10**12), "is a range"),
     (on_meta, "on the device 'meta'"),
     (sparse, "the layout torch.sparse_coo"),
+    (
+        lambda m, v: torch.nested.nested_tensor(
+            [right(m, v)], layout=torch.jagged
+        ),
+        "not right yet",  # what torch says of these differs by version
+    ),
     (lambda m, v: m.sum(), "has shape (); expected (1,)"),
     (lambda m, v: m, "has shape (1, 2); expected (1,)"),
     (lambda m, v: torch.tensor([]), "has shape (0,); expected (1,)"),
@@ -443,6 +467,19 @@ def test_what_is_no_function_is_told_so(attempt):
     assert 'check("2.2", gaussian_kl)' in sentence(answer)
 
 
+@pytest.mark.parametrize("number", ["2.2", "1.5", "2.8"])
+def test_an_attempt_that_cannot_be_asked_anything(number):
+    class HostileCallable(Hostile):
+        def __call__(self, *arguments):
+            raise RuntimeError("no call")
+
+    for attempt in (HostileCallable(), HostileCallable, Nameless, Nameless()):
+        answer = check(number, attempt)
+        assert answer.status == "wrong"
+        sentence(answer)
+    assert check(Hostile(), right).status == "unknown"
+
+
 def test_an_object_is_no_class():
     class Model(nn.Module):
         pass
@@ -482,6 +519,11 @@ def test_a_strange_value_is_told_what_it_is(value):
     answer = check("2.8", value)
     assert answer.status == "wrong"
     sentence(answer)
+
+
+def test_a_value_without_values_is_told_so():
+    text = sentence(check("2.8", torch.tensor(0.18, device="meta")))
+    assert "tensors have a shape and no values" in text
 
 
 # --- Attempts that meddle ----------------------------------------------------
@@ -633,6 +675,12 @@ def patches_the_check(mean, log_var):
     return right(mean, log_var)
 
 
+def forgets_all_modules(mean, log_var):
+    result = right(mean, log_var)
+    sys.modules.clear()
+    return result
+
+
 def deletes(mean, log_var):
     result = right(mean, log_var)
     del torch.manual_seed, torch.Tensor.backward, builtins.print
@@ -705,6 +753,7 @@ def enters_inference_mode_for_good(mean, log_var):
         (patches_the_rest, "correct"),
         (patches_the_check, "correct"),
         (deletes, "correct"),
+        (forgets_all_modules, "correct"),
         (changes_defaults, "correct"),
         (closes_its_streams, "correct"),
         (prints_a_megabyte, "correct"),

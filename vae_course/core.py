@@ -52,9 +52,7 @@ def diagonal_gaussian(mean: Tensor, log_var: Tensor) -> D.Independent:
     variance must be positive. Both arguments are (B, ...); the result's
     ``log_prob`` is (B,).
     """
-    std = torch.exp(
-        0.5 * log_var
-    )  # half, because std is the root of the variance
+    std = torch.exp(0.5 * log_var)  # half: the root of the variance
     normal = D.Normal(mean, std, validate_args=False)
     return D.Independent(normal, mean.dim() - 1, validate_args=False)
 

@@ -7,11 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.exercises.results import Flawed, a_tensor
 
 
