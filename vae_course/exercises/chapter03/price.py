@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def samples_needed():

@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    trials_against,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 
 
 def effective_samples(log_weights):

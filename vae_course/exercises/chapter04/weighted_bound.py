@@ -7,11 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    trials_against,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 
 
 def weighted_bound(log_weights):

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from vae_course.conventions import LossConvention, effective_beta
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def hidden_beta():
