@@ -777,6 +777,22 @@ def test_what_an_attempt_changes_does_not_outlive_it(attempt, status, capfd):
     assert captured.out == captured.err == ""
 
 
+def test_threads_that_start_later_compute_with_as_many_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert check("2.2", right)
+        found = [torch.get_num_threads()]
+        thread = threading.Thread(
+            target=lambda: found.append(torch.get_num_threads())
+        )
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert found == [2, 2]
+
+
 def test_a_student_in_another_mode_can_check_too():
     for mode in (
         torch.no_grad(),
