@@ -25,9 +25,12 @@ from torch import nn
 from vae_course.exercises import asking, check, registry
 from vae_course.exercises.checking import examine
 from vae_course.exercises.record import Record
+from vae_course.exercises.sandbox import Printed
+from vae_course.exercises.timelimit import Worker
 from vae_course.mlp import MLPVAE
 
 KL = registry.find("2.2")
+SET_RECURSION_LIMIT = sys.setrecursionlimit  # as a student may hold it, too
 
 
 def right(mean, log_var):
@@ -703,6 +706,7 @@ def changes_defaults(mean, log_var):
     D.Distribution.set_default_validate_args(False)
     warnings.simplefilter("error")
     sys.setrecursionlimit(5000)
+    SET_RECURSION_LIMIT(5000)
     return result
 
 
@@ -710,6 +714,7 @@ def closes_its_streams(mean, log_var):
     sys.stdout.close()
     sys.stderr.close()
     sys.__stdout__.close()
+    print("closed", flush=True)
     sys.stdout = None
     sys.stdin = None
     return right(mean, log_var)
@@ -803,6 +808,14 @@ def test_a_student_in_another_mode_can_check_too():
             assert check("2.2", right)
             assert check("2.1", registry.find("2.1").solution)
             assert check("2.2", lambda m, v: 2 * right(m, v)).mistake
+
+
+def test_no_more_is_kept_of_what_is_printed_than_is_shown():
+    printed = Printed()
+    for _ in range(10):
+        assert printed.write("x" * 1_000_000) == 1_000_000
+    assert len(printed.take()) < 5000
+    assert printed.take() == ""
 
 
 def test_what_a_wrong_attempt_prints_is_shown_in_part():
@@ -954,6 +967,16 @@ def assert_idle():
     assert time.process_time() - before < 0.2
 
 
+def test_a_stopped_attempt_leaves_no_patches(impatient):
+    def attempt(mean, log_var):
+        torch.manual_seed = torch.Tensor.exp = builtins.print = None
+        torch.set_default_dtype(torch.float64)
+        while True:
+            pass
+
+    assert check("2.2", attempt).status == "wrong"
+
+
 def test_a_stopped_attempt_does_no_damage_later(impatient):
     woken = threading.Event()
 
@@ -990,6 +1013,20 @@ def test_ctrl_c_stops_a_check_with_a_sentence(attempt, ctrl_c):
     assert time.monotonic() - start < 6
     assert answer.status == "stopped"
     assert "You stopped the check" in sentence(answer)
+    assert_idle()
+    assert check("2.2", right)
+
+
+def test_ctrl_c_before_the_first_line_stops_the_attempt_too(monkeypatch):
+    start = Worker.start
+
+    def interrupted(self):
+        start(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Worker, "start", interrupted)
+        assert check("2.2", loops).status == "stopped"
     assert_idle()
     assert check("2.2", right)
 

@@ -79,7 +79,6 @@ class Sandbox:
 
     def __init__(self):
         self.printed = Printed()
-        self.left = False
         self.raised: BaseException | None = None  # by the last call that did
         self._generator = torch.default_generator
         self._builtins = vars(builtins)
@@ -123,7 +122,6 @@ class Sandbox:
         undo(self._undo_patches)  # called first of all, on exit
 
     def __exit__(self, *_: object) -> None:
-        self.left = True
         self._restoring.close()
 
     def seed(self, seed: int) -> None:
@@ -153,8 +151,7 @@ class Sandbox:
                 self.raised = error
                 raise
             finally:
-                if not self.left:  # nor may a late riser touch anything
-                    self.settle()
+                self.settle()
 
         return call
 
