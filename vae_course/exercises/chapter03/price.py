@@ -55,8 +55,8 @@ Averaging over S samples divides a variance by S. How many score-function
 samples give the precision of **one** pathwise sample, for $f(z) = \\sum_d
 z_d^2$ in $D = 20$ dimensions with all means 1 and all standard deviations 0.5,
 and no baseline? The proposition *Variance of the two estimators for a square*
-on the [derivation page](../book/elbo.md) has both variances. A number with a
-fraction is fine.""",
+on the derivation page has both variances. A number with a fraction is
+fine.""",
     solution=samples_needed,
     why="""\
 Nearly all of it comes from the first term, (D − 1)² a² / s²: the squares of

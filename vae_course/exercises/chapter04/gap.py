@@ -76,9 +76,9 @@ GAP = Exercise(
     title="What the bound lacks",
     prompt="""\
 For a Gaussian posterior with mean $m$ and precision $\\Lambda$, derive the gap
-of the ELBO and code it. *The exact gap* on the [derivation
-page](../book/elbo.md) says what it is; the proof of *What independence costs*
-has the divergence that you need.""",
+of the ELBO and code it. *The exact gap* on the derivation page says what it
+is; the proof of *What independence costs* has the divergence that you
+need.""",
     solution=elbo_gap,
     why="""\
 The gap is KL(q ‖ posterior). Of the precision only the diagonal meets the
