@@ -52,8 +52,7 @@ enter, because the KL is summed over them.""",
         "Over what does each of the two terms average, and over what does it "
         "sum?",
         "Multiply the loss by whatever turns the first term into nats per "
-        "image, and look "
-        "at what has become of the 0.01.",
+        "image, and look at what has become of the 0.01.",
         "3 · 32 · 32 = 3,072 numbers were averaged; β = 0.01 · 3,072.",
     ),
     trials=_one_beta,
