@@ -55,8 +55,8 @@ Averaging over S samples divides a variance by S. How many score-function
 samples give the precision of **one** pathwise sample, for $f(z) = \\sum_d
 z_d^2$ in $D = 20$ dimensions with all means 1 and all standard deviations 0.5,
 and no baseline? The proposition *Variance of the two estimators for a square*
-on the [derivation page](../book/elbo.md) has both variances. A number with a
-fraction is fine.""",
+on the derivation page has both variances. A number with a fraction is
+fine.""",
     solution=samples_needed,
     why="""\
 Nearly all of it comes from the first term, (D − 1)² a² / s²: the squares of
@@ -68,8 +68,8 @@ their noise.""",
     hints=(
         "The answer is a ratio of two variances.",
         "The pathwise variance is 4s², which is 1 here. So the answer is the "
-        "other "
-        "variance: put D = 20, m = 1, s = 0.5 and a = m² + s² = 1.25 into it.",
+        "other variance: put D = 20, m = 1, s = 0.5 and a = m² + s² = 1.25 "
+        "into it.",
         "(19² · 1.5625 + 19 · (0.125 + 1 + 2.5 · 1.75) + 1 + 4.5 + 0.9375) / "
         "0.25 − 4.",
     ),
@@ -86,8 +86,7 @@ their noise.""",
             "the other dimensions left out",
             (1 + 18 * 0.25 + 15 * 0.0625) / 0.25 - 4,
             "That is the answer for a single dimension: the terms with D − 1 "
-            "are "
-            "missing.",
+            "are missing.",
             "the gradient of one coordinate seems to be that coordinate's "
             "affair.",
         ),
@@ -95,26 +94,22 @@ their noise.""",
             "one dimension times twenty",
             20 * ((1 + 18 * 0.25 + 15 * 0.0625) / 0.25 - 4),
             "You multiplied the answer for one dimension by D. The variance "
-            "grows with "
-            "the square of D, because the other coordinates' squares add up "
-            "before they "
-            "multiply the score.",
+            "grows with the square of D, because the other coordinates' "
+            "squares add up before they multiply the score.",
             "most things in a sum over dimensions grow like D.",
         ),
         Mistake(
             "the mean is not subtracted",
             samples_needed() + 4.0,
             "You took the second moment for the variance: the squared mean, "
-            "4m², is "
-            "still in it.",
+            "4m², is still in it.",
             "the long fraction looks like the whole formula.",
         ),
         Mistake(
             "s in place of s²",
             (samples_needed() + 4.0) * 0.25 / 0.5 - 4.0,
             "You divided by s; the score has s² below, and its square times "
-            "s² leaves "
-            "1/s².",
+            "s² leaves 1/s².",
             "one power of s gets lost on the way.",
         ),
     ),

@@ -93,16 +93,13 @@ sum and a product, is as differentiable as any layer. The noise has the full
 shape (K, B, D): one number for each draw, row and dimension, and its dtype is
 the mean's, so that a model in double precision stays there.""",
     proved="your draws have the moments of a Gaussian, are independent of "
-    "each other, and "
-    "let the gradient through to both parameters.",
+    "each other, and let the gradient through to both parameters.",
     hints=(
         "Draw first what has no parameters, then move and stretch it.",
         "A standard normal number times s has the standard deviation s. How "
-        "many such "
-        "numbers do K draws of B rows with D dimensions need?",
+        "many such numbers do K draws of B rows with D dimensions need?",
         "`noise = torch.randn(count, *mean.shape, dtype=mean.dtype)`, then "
-        "return "
-        "`mean + std * noise`.",
+        "return `mean + std * noise`.",
     ),
     trials=_rows,
     mistakes=(
@@ -112,20 +109,17 @@ the mean's, so that a model in double precision stays there.""",
                 mean + std * torch.rand(count, *mean.shape, dtype=mean.dtype)
             ),
             "Your noise is uniform on [0, 1]: its mean is 0.5, not 0, and its "
-            "standard "
-            "deviation 0.289, not 1.",
+            "standard deviation 0.289, not 1.",
             "`torch.rand` and `torch.randn` differ by one letter.",
         ),
         Mistake(
             "the graph is cut",
             lambda mean, std, count: D.Normal(mean, std).sample((count,)),
             "Your draws are right, but no gradient passes: they are new "
-            "numbers with no "
-            "memory of mean and std.",
+            "numbers with no memory of mean and std.",
             "`torch.normal(mean, std)` and `Normal.sample` look like the "
-            "formula. A "
-            "random generator is no function of its parameters that could be "
-            "differentiated.",
+            "formula. A random generator is no function of its parameters "
+            "that could be differentiated.",
             also=(
                 lambda mean, std, count: torch.normal(
                     mean.detach().expand(count, *mean.shape),
@@ -144,8 +138,7 @@ the mean's, so that a model in double precision stays there.""",
             ).expand(count, *mean.shape),
             "All K draws of a row are the same: the noise was drawn once.",
             "`torch.randn_like(mean)` has the shape of the mean, and "
-            "broadcasting hides "
-            "what is missing.",
+            "broadcasting hides what is missing.",
             also=(
                 lambda mean, std, count: (
                     mean
@@ -177,8 +170,8 @@ the mean's, so that a model in double precision stays there.""",
             ),
             "You exponentiated: your standard deviation is exp(½ std).",
             "encoders return log-variances, so the line `std = exp(0.5 * "
-            "log_var)` comes "
-            "by itself. Here the argument already is the standard deviation.",
+            "log_var)` comes by itself. Here the argument already is the "
+            "standard deviation.",
         ),
         Mistake(
             "no gradient to the spread",
@@ -188,8 +181,7 @@ the mean's, so that a model in double precision stays there.""",
                 * torch.randn(count, *mean.shape, dtype=mean.dtype)
             ),
             "The gradient reaches the mean but not std: the spread could "
-            "never be "
-            "learned.",
+            "never be learned.",
             "the draws are right in every moment; only the backward pass "
             "shows it.",
         ),

@@ -84,12 +84,10 @@ too, and noisier.""",
     "baseline.",
     hints=(
         "Two factors: a value that says how good the sample was, and a "
-        "direction that "
-        "makes that sample more likely.",
+        "direction that makes that sample more likely.",
         "The sum of the others is the sum of all minus the own one; there are "
-        "S − 1 of "
-        "them. The logarithm of a Gaussian is −(z − mean)² / (2 std²) and a "
-        "constant.",
+        "S − 1 of them. The logarithm of a Gaussian is −(z − mean)² / (2 "
+        "std²) and a constant.",
         "`others = (values.sum() - values) / (len(values) - 1)`; return "
         "`(values - others)[:, None] * (z - mean) / std**2`.",
     ),
@@ -101,8 +99,7 @@ too, and noisier.""",
                 (values - values.mean())[:, None] * (z - mean) / std**2
             ),
             "Your baseline is the mean of all values, the sample's own among "
-            "them. Every "
-            "estimate is too small by the factor (S − 1)/S.",
+            "them. Every estimate is too small by the factor (S − 1)/S.",
             "`values.mean()` is one call, and with many samples hardly anyone "
             "notices.",
         ),
@@ -110,8 +107,7 @@ too, and noisier.""",
             "no baseline",
             lambda values, z, mean, std: values[:, None] * (z - mean) / std**2,
             "The baseline is missing. The estimate is unbiased all the same, "
-            "but spreads "
-            "much more.",
+            "but spreads much more.",
             "the formula of the estimator is complete without it.",
         ),
         Mistake(
@@ -135,8 +131,7 @@ too, and noisier.""",
             "Your gradient points the other way: it makes good samples less "
             "likely.",
             "the exponent has a minus, and so has the inner derivative of (z "
-            "− mean)². "
-            "They cancel.",
+            "− mean)². They cancel.",
         ),
         Mistake(
             "the sum of the others",
@@ -146,8 +141,7 @@ too, and noisier.""",
             "You subtracted the sum of the other values instead of their "
             "mean.",
             "`values.sum() - values` is the hard part, and the division is "
-            "forgotten "
-            "after it.",
+            "forgotten after it.",
         ),
     ),
     alternatives=(

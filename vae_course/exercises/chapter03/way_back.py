@@ -93,11 +93,10 @@ noise happens to be zero learns nothing about its spread in this step.""",
                 [slope, slope * 0.5 * torch.exp(0.5 * log_var)]
             ),
             "Your gradient of log_var does not contain ε. Then every step "
-            "would widen or "
-            "narrow all dimensions together, whatever was drawn.",
+            "would widen or narrow all dimensions together, whatever was "
+            "drawn.",
             "ε is not trained, so it is easily taken for absent. It is a "
-            "constant "
-            "factor, and factors stay.",
+            "constant factor, and factors stay.",
         ),
         Mistake(
             "exp without the half",
@@ -122,8 +121,7 @@ noise happens to be zero learns nothing about its spread in this step.""",
             "The gradient of the mean has a factor ε that does not belong "
             "there.",
             "both gradients come from the same product at first sight; only "
-            "the spread "
-            "is multiplied by the noise.",
+            "the spread is multiplied by the noise.",
         ),
         Mistake(
             "the wrong order",

@@ -69,8 +69,7 @@ closer to the posterior.""",
             "the weights are not normalised",
             lambda log_weights: 1 / log_weights.exp().square().sum(dim=0),
             "You squared the weights themselves, not their shares: the result "
-            "depends on "
-            "the scale of p(x).",
+            "depends on the scale of p(x).",
             "1 / Σ w² is the formula, once w are shares.",
         ),
         Mistake(
@@ -102,8 +101,7 @@ closer to the posterior.""",
                 1 / torch.softmax(log_weights, dim=0).max(dim=0).values
             ),
             "You inverted the largest share. It agrees for equal weights and "
-            "for a giant, "
-            "but not in between.",
+            "for a giant, but not in between.",
             "both extremes come out right.",
         ),
         Mistake(
@@ -115,8 +113,7 @@ closer to the posterior.""",
                 ).sum(dim=0)
             ),
             "That is the perplexity of the shares: another count of the same "
-            "kind, and a "
-            "larger one.",
+            "kind, and a larger one.",
             "it has the same extremes, 1 and K.",
         ),
     ),

@@ -76,9 +76,9 @@ GAP = Exercise(
     title="What the bound lacks",
     prompt="""\
 For a Gaussian posterior with mean $m$ and precision $\\Lambda$, derive the gap
-of the ELBO and code it. *The exact gap* on the [derivation
-page](../book/elbo.md) says what it is; the proof of *What independence costs*
-has the divergence that you need.""",
+of the ELBO and code it. *The exact gap* on the derivation page says what it
+is; the proof of *What independence costs* has the divergence that you
+need.""",
     solution=elbo_gap,
     why="""\
 The gap is KL(q ‖ posterior). Of the precision only the diagonal meets the
@@ -94,8 +94,7 @@ against the diagonal is what is left.""",
         "½ (tr(ΛS) + (μ − m)ᵀΛ(μ − m) − D − log det S − log det Λ) with S = "
         "diag(σ²).",
         "With `away = q_mean - mean`: spread `(precision.diagonal() * "
-        "q_var).sum(1)`, "
-        "distance `(away @ precision * away).sum(1)`, and "
+        "q_var).sum(1)`, distance `(away @ precision * away).sum(1)`, and "
         "`q_var.log().sum(1) + torch.logdet(precision)` for the logarithms.",
     ),
     trials=_posteriors,
@@ -116,8 +115,7 @@ against the diagonal is what is left.""",
                 D.Normal(qm, qv.sqrt()), D.Normal(m, p.diagonal().rsqrt())
             ).sum(dim=1),
             "You used the diagonal of the precision alone, as if the "
-            "posterior had "
-            "independent dimensions, too.",
+            "posterior had independent dimensions, too.",
             "q is diagonal, and a formula for two diagonal Gaussians is at "
             "hand.",
         ),
@@ -135,8 +133,7 @@ against the diagonal is what is left.""",
             "the determinant with the other sign",
             lambda qm, qv, m, p: elbo_gap(qm, qv, m, p) + torch.logdet(p),
             "log det Λ has the wrong sign. Λ is the inverse of the "
-            "covariance, and so the "
-            "sign of its log-determinant is turned.",
+            "covariance, and so the sign of its log-determinant is turned.",
             "textbooks write the divergence with covariances: log det Σ₂ − "
             "log det Σ₁.",
         ),

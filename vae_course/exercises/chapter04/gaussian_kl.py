@@ -74,8 +74,8 @@ KL = Exercise(
     prompt="""\
 The rate of a VAE is the divergence of $q$ to $\\mathcal{N}(0, I)$. Write the
 general case, with any mean and variance in the second place, from the proof of
-*The rate in closed form* on the [derivation page](../book/elbo.md).
-Hierarchical VAEs need it: their priors are learned.""",
+*The rate in closed form* on the derivation page. Hierarchical VAEs need it:
+their priors are learned.""",
     solution=gaussian_kl,
     why="""\
 The variance of q over that of p, plus the squared distance of the means in
@@ -84,17 +84,15 @@ then a half and a sum over the dimensions. With p = N(0, I) it is the familiar
 formula. The ratio of variances is taken as the exponential of a difference of
 logarithms, which neither overflows nor divides by zero.""",
     proved="your divergence is PyTorch's, and so are its gradients, for any "
-    "pair of "
-    "Gaussians.",
+    "pair of Gaussians.",
     hints=(
         "Start from N(0, I): ½ Σ (μ² + σ² − log σ² − 1). Which terms must "
         "know about p?",
         "Measure everything in p's units: (μ − m)² and σ² are both divided by "
-        "p's "
-        "variance, and log σ² becomes log σ² − log s².",
+        "p's variance, and log σ² becomes log σ² − log s².",
         "`0.5 * (torch.exp(log_var - prior_log_var) + (mean - "
-        "prior_mean).square() / "
-        "prior_log_var.exp() - 1 - log_var + prior_log_var).sum(dim=1)`.",
+        "prior_mean).square() / prior_log_var.exp() - 1 - log_var + "
+        "prior_log_var).sum(dim=1)`.",
     ),
     trials=_pairs,
     mistakes=(
@@ -102,8 +100,8 @@ logarithms, which neither overflows nor divides by zero.""",
             "the divergence the other way round",
             lambda m, v, pm, pv: gaussian_kl(pm, pv, m, v),
             "You computed KL(p ‖ q). The two are different numbers: the first "
-            "argument is "
-            "the distribution under which the expectation is taken.",
+            "argument is the distribution under which the expectation is "
+            "taken.",
             "it looks like a distance, and distances have no direction.",
         ),
         Mistake(
@@ -118,8 +116,7 @@ logarithms, which neither overflows nor divides by zero.""",
             "Yours is not zero when the two are equal: it is ½ for each "
             "dimension.",
             "the −1 is what is left of −(z − μ)²/σ², whose expectation is "
-            "easily taken "
-            "for nothing.",
+            "easily taken for nothing.",
         ),
         Mistake(
             "summed over the batch",
@@ -132,11 +129,9 @@ logarithms, which neither overflows nor divides by zero.""",
             "averaged over the dimensions",
             lambda m, v, pm, pv: gaussian_kl(m, v, pm, pv) / m.shape[1],
             "You averaged over the dimensions: the divergence is their sum, "
-            "and yours is "
-            "too small by the factor D.",
+            "and yours is too small by the factor D.",
             "a mean looks tidier, and its size does not depend on D. That is "
-            "just what "
-            "is wrong with it.",
+            "just what is wrong with it.",
         ),
         Mistake(
             "variances taken for standard deviations",
@@ -154,8 +149,7 @@ logarithms, which neither overflows nor divides by zero.""",
                 )
             ),
             "The distance of the means is not divided by the variance of p. A "
-            "step of one "
-            "is large for a narrow p and small for a wide one.",
+            "step of one is large for a narrow p and small for a wide one.",
             "in the usual formula p has variance one, and nothing has to be "
             "divided.",
         ),

@@ -61,12 +61,10 @@ the largest term is e⁰ = 1 and nothing that matters underflows. The mean
 divides by K, which is −log K outside: it is forgotten easily, because without
 it the bound still rises with K, only beyond the truth.""",
     proved="your bound is stable at any scale, has its −log K, and lets the "
-    "gradient "
-    "through the weights.",
+    "gradient through the weights.",
     hints=(
         "exp(−800) is zero on a computer, and log 0 is −∞. Which operation "
-        "can you do "
-        "before the exponential, and undo after the logarithm?",
+        "can you do before the exponential, and undo after the logarithm?",
         "log Σ exp(aₖ) = m + log Σ exp(aₖ − m) for any m; take the largest. "
         "`torch.logsumexp` does that. And a mean is a sum over K.",
         "`torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))`.",
@@ -77,26 +75,22 @@ it the bound still rises with K, only beyond the truth.""",
             "log K is not subtracted",
             lambda log_weights: torch.logsumexp(log_weights, dim=0),
             "Yours is the logarithm of the sum, too large by log K. With "
-            "enough samples "
-            "it exceeds log p(x).",
+            "enough samples it exceeds log p(x).",
             "`logsumexp` does the hard part, and seems to do it all.",
         ),
         Mistake(
             "the mean of the logarithms",
             lambda log_weights: log_weights.mean(dim=0),
             "You averaged the logarithms. That is the ordinary ELBO from K "
-            "samples: less "
-            "noisy, and not tighter.",
+            "samples: less noisy, and not tighter.",
             "mean and logarithm look exchangeable. Jensen's inequality is "
-            "about just "
-            "that.",
+            "about just that.",
         ),
         Mistake(
             "underflow",
             lambda log_weights: log_weights.exp().mean(dim=0).log(),
             "The formula is right, and the computer cannot follow: exp(−800) "
-            "is 0, and its "
-            "logarithm −∞.",
+            "is 0, and its logarithm −∞.",
             "it is what the formula says, letter by letter.",
             also=(
                 lambda log_weights: torch.log(
@@ -120,8 +114,7 @@ it the bound still rises with K, only beyond the truth.""",
                 log_weights / len(log_weights), dim=0
             ),
             "You divided the logarithms by K. Dividing a weight by K "
-            "subtracts log K from "
-            "its logarithm.",
+            "subtracts log K from its logarithm.",
             "1/K stands next to the weights in the formula.",
         ),
         Mistake(

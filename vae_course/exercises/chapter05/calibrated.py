@@ -72,11 +72,9 @@ guessed weight on the rate is this one at another σ.""",
         "Write the sum for one σ: Σ error / (2σ²) + N log σ + constant. "
         "Differentiate in σ.",
         "σ² = mean squared error over all numbers of the batch. It stays in "
-        "the graph: "
-        "gradients may pass through it.",
+        "the graph: gradients may pass through it.",
         "`var = (x - mean).square().mean()`; then ½ (error / var + log(2π "
-        "var)), summed over "
-        "each image.",
+        "var)), summed over each image.",
     ),
     trials=_reconstructions,
     mistakes=(
@@ -95,11 +93,9 @@ guessed weight on the rate is this one at another σ.""",
                 )
             ),
             "You fitted a σ to each image. One for the whole batch is asked "
-            "for: a "
-            "likelihood may not know which image comes.",
+            "for: a likelihood may not know which image comes.",
             "the distortion is wanted for each image, and so everything is "
-            "computed for "
-            "each.",
+            "computed for each.",
         ),
         Mistake(
             "log 2π is missing",
@@ -120,8 +116,7 @@ guessed weight on the rate is this one at another σ.""",
                 .sum(dim=1)
             ),
             "You used the mean squared error as the standard deviation; it is "
-            "the "
-            "variance.",
+            "the variance.",
             "`Normal` takes a standard deviation, and the derivation ends "
             "with σ².",
         ),
@@ -137,8 +132,7 @@ guessed weight on the rate is this one at another σ.""",
                 -D.Normal(mean, 1.0).log_prob(x).flatten(1).sum(dim=1)
             ),
             "You left σ at 1. For pixels between 0 and 1 that is much more "
-            "noise than "
-            "there is.",
+            "noise than there is.",
             "½ (x − x̂)² looks like the Gaussian likelihood, and is it at σ = "
             "1.",
         ),

@@ -71,8 +71,7 @@ allowance on average, and should be left alone.""",
         "Three operations: a mean, a maximum, a sum. Their order is the "
         "exercise.",
         "The mean is over the batch (dimension 0), the maximum with the floor "
-        "is taken for "
-        "each dimension of z, the sum is over those.",
+        "is taken for each dimension of z, the sum is over those.",
         "`rates.mean(dim=0).clamp(min=floor).sum()`.",
     ),
     trials=_rates,
@@ -81,17 +80,15 @@ allowance on average, and should be left alone.""",
             "the floor before the mean",
             lambda rates, floor: rates.clamp(min=floor).mean(dim=0).sum(),
             "You clamp each image by itself. An image whose dimension happens "
-            "to be "
-            "quiet then costs the floor, even where the dimension speaks on "
-            "average.",
+            "to be quiet then costs the floor, even where the dimension "
+            "speaks on average.",
             "loss code mostly averages over the batch at the very end.",
         ),
         Mistake(
             "one floor for the sum",
             lambda rates, floor: rates.mean(dim=0).sum().clamp(min=floor),
             "You compare the sum over the dimensions with the floor. A single "
-            "loud "
-            "dimension lifts it, and all the others may collapse.",
+            "loud dimension lifts it, and all the others may collapse.",
             "one speaks of a floor under the rate.",
             also=(
                 lambda rates, floor: (
@@ -112,8 +109,7 @@ allowance on average, and should be left alone.""",
                 (rates.mean(dim=0) - floor).clamp(min=0).sum()
             ),
             "You subtracted the allowance. The gradient is the same, but the "
-            "number is "
-            "no longer a rate: D times the floor is missing.",
+            "number is no longer a rate: D times the floor is missing.",
             "free means that one does not pay for it.",
         ),
         Mistake(

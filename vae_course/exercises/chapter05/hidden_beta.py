@@ -33,11 +33,9 @@ HIDDEN_BETA = Exercise(
 A stranger trains a VAE on 32 × 32 colour images, with 128 latents and batches
 of 64:
 
-```python
-bce = F.binary_cross_entropy(x_hat, x)               # x: (64, 3, 32, 32)
-kl = -0.5 * (1 + log_var - mean**2 - log_var.exp())  # (64, 128)
-loss = bce + 0.01 * kl.sum(dim=1).mean()
-```
+    bce = F.binary_cross_entropy(x_hat, x)               # x: (64, 3, 32, 32)
+    kl = -0.5 * (1 + log_var - mean**2 - log_var.exp())  # (64, 128)
+    loss = bce + 0.01 * kl.sum(dim=1).mean()
 
 "A small weight of 0.01 on the KL, so that nothing collapses." Which β is
 it?""",
@@ -54,8 +52,7 @@ enter, because the KL is summed over them.""",
         "Over what does each of the two terms average, and over what does it "
         "sum?",
         "Multiply the loss by whatever turns the first term into nats per "
-        "image, and look "
-        "at what has become of the 0.01.",
+        "image, and look at what has become of the 0.01.",
         "3 · 32 · 32 = 3,072 numbers were averaged; β = 0.01 · 3,072.",
     ),
     trials=_one_beta,

@@ -71,8 +71,7 @@ The logarithm is what b costs.""",
         "Two terms: |x − mean| / b, and log 2b once for every number of the "
         "image.",
         "`(x - mean).abs().flatten(1).sum(1) / scale + x[0].numel() * "
-        "math.log(2 * "
-        "scale)`.",
+        "math.log(2 * scale)`.",
     ),
     trials=_scaled,
     mistakes=(
