@@ -103,6 +103,43 @@ def active_units(vae: VAE, images, *, threshold: float = 0.01) -> Tensor:
     return posterior_means(vae, images).var(dim=0) > threshold
 
 
+@torch.no_grad()
+def latent_scale(
+    vae: VAE, images, *, batch_size: int = 16, seed: int = 0
+) -> float:
+    """1/std of the latents drawn for ``images``, over all their numbers.
+
+    The factor that gives a diffusion model inputs of unit variance: one scalar
+    for all channels and positions, measured on draws from q(z|x), not on its
+    means (Rombach et al. 2022, https://arxiv.org/abs/2112.10752, appendix G).
+    Nothing is changed by measuring; what keeps it is
+    ``vae.config = replace(vae.config, scaling_factor=...)``.
+
+    Args:
+        vae: the model.
+        images: an ImageSet or a float tensor (N, C, H, W), as the model takes
+            them.
+        batch_size: images encoded at a time.
+        seed: of the draws; the caller's random state is left as it was.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to measure latents on.")
+    device = next(vae.parameters()).device
+    count, total, squares = 0, 0.0, 0.0
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(images), batch_size):
+            x = images[start : start + batch_size].to(device)
+            z = vae.encode(x).sample().cpu().double()
+            count += z.numel()
+            total += z.sum().item()
+            squares += z.square().sum().item()
+    return (squares / count - (total / count) ** 2) ** -0.5
+
+
 def bits_per_dimension(nats: float | Tensor, image_shape: Sequence[int]):
     """Nats per image as bits per pixel value: nats / (C·H·W · log 2)."""
     return nats / (math.prod(image_shape) * math.log(2))
