@@ -112,6 +112,19 @@ PRESETS = {
 }
 
 
+def preset(config: Config | str) -> Config:
+    """The configuration of this name; a configuration stays as it is.
+
+    Raises:
+        ValueError: no preset has this name.
+    """
+    if isinstance(config, Config):
+        return config
+    if config not in PRESETS:
+        raise ValueError(f"No preset {config!r}; choose one of {[*PRESETS]}.")
+    return PRESETS[config]
+
+
 def silu(x: Tensor) -> Tensor:
     """x · sigmoid(x), in the memory of x, which must be a fresh tensor."""
     return F.silu(x, inplace=True)
@@ -346,13 +359,7 @@ class AutoencoderKL(VAE):
 
     def __init__(self, config: Config | str = "sd1"):
         super().__init__()
-        if isinstance(config, str):
-            if config not in PRESETS:
-                raise ValueError(
-                    f"No preset {config!r}; choose one of {[*PRESETS]}."
-                )
-            config = PRESETS[config]
-        self.config = config
+        self.config = config = preset(config)
         c = config.latent_channels
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
