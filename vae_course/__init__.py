@@ -1,26 +1,31 @@
 """The tested code under the course on variational autoencoders.
 
-Only the mathematics is imported here, so that ``import vae_course`` costs next
-to nothing beyond ``import torch``. Import the other rooms where they are used:
-``from vae_course import data, plotting``.
+The names below are imported when first asked for. So ``import vae_course``
+costs nothing beyond ``import torch``, and ``vae-course doctor`` can say that
+torch is missing instead of failing on it.
 """
 
-from vae_course.core import (
-    ELBO,
-    VAE,
-    elbo,
-    importance_weighted_bound,
-    log_importance_weights,
-)
-from vae_course.mlp import MLPVAE, Autoencoder, squared_error
+from importlib import import_module
 
-__all__ = [
-    "ELBO",
-    "MLPVAE",
-    "VAE",
-    "Autoencoder",
-    "elbo",
-    "importance_weighted_bound",
-    "log_importance_weights",
-    "squared_error",
-]
+_HOMES = {
+    "ELBO": "core",
+    "VAE": "core",
+    "elbo": "core",
+    "importance_weighted_bound": "core",
+    "log_importance_weights": "core",
+    "MLPVAE": "mlp",
+    "Autoencoder": "mlp",
+    "squared_error": "mlp",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"vae_course.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

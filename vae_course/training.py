@@ -179,7 +179,9 @@ def _restore(
         torch.manual_seed(seed)
         shuffle.manual_seed(seed)
         return
+    lr = optimizer.param_groups[0]["lr"]
     optimizer.load_state_dict(history.state["optimizer"])
+    optimizer.param_groups[0]["lr"] = lr  # the caller's wish, not the past's
     shuffle.set_state(history.state["shuffle"])
     torch.set_rng_state(history.state["noise"])
     if "cuda noise" in history.state:

@@ -1,0 +1,217 @@
+"""The loop: it learns, repeats itself, stops cleanly and says why."""
+
+import inspect
+import math
+
+import pytest
+import torch
+
+from vae_course.core import ELBO, elbo
+from vae_course.mlp import MLPVAE, Autoencoder, squared_error
+from vae_course.training import (
+    Halves,
+    History,
+    TrainingDiverged,
+    best_device,
+    evaluate,
+    train,
+)
+
+
+def small_vae(seed=0, **kwargs):
+    torch.manual_seed(seed)
+    return MLPVAE((1, 6, 5), hidden=16, latent=2, **kwargs)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def run(vae, images, **kwargs):
+    kwargs = {"epochs": 2, "batch_size": 16, "progress": False, **kwargs}
+    return train(vae, images, **kwargs)
+
+
+def test_the_loop_that_the_reader_sees_has_at_most_forty_lines():
+    source = inspect.getsource(train)
+    body = source.split('"""')[2].strip().splitlines()
+    assert len(body) <= 40
+
+
+def test_training_lowers_the_negative_elbo_of_unseen_images(stripes):
+    vae, unseen = small_vae(), stripes[::4]
+    seen = stripes[torch.arange(64) % 4 != 0]
+    before = evaluate(vae, unseen).total
+    history = run(vae, seen, epochs=60, held_out=unseen, lr=1e-2)
+    assert history.held_out[-1].total < before - 2
+    assert len(history.train) == len(history.held_out) == 60
+
+
+def test_the_history_holds_the_mean_over_images_not_over_batches(stripes):
+    # With lr = 0 the weights stand still; batches of 60 and 4 images would
+    # weigh the last four too much if batches were averaged.
+    ae = Autoencoder((1, 6, 5), latent=2)
+    history = run(
+        ae, stripes, epochs=1, batch_size=60, lr=0.0, objective=squared_error
+    )
+    exact = squared_error(ae, stripes[:]).distortion.mean().item()
+    assert history.train[0].distortion == pytest.approx(exact, rel=1e-5)
+
+
+def test_evaluation_is_the_mean_of_both_halves_for_any_batch_size(stripes):
+    ae = Autoencoder((1, 6, 5), latent=2)
+    exact = squared_error(ae, stripes[:]).distortion.mean().item()
+    for batch_size in (7, 64):
+        halves = evaluate(
+            ae, stripes, objective=squared_error, batch_size=batch_size
+        )
+        assert halves.distortion == pytest.approx(exact, rel=1e-5)
+        assert halves.rate == 0
+
+
+def test_evaluation_samples_from_the_posterior():
+    vae = small_vae(likelihood="normal", likelihood_scale=1.0)
+    with torch.no_grad():
+        vae.encoder[-1].bias[2:] = 2 * math.log(3.0)  # a wide posterior
+    x = torch.rand(1, 1, 6, 5).repeat(4000, 1, 1, 1)
+    at_the_mean = -vae.decode(vae.encode(x[:1]).mean).log_prob(x[:1])
+    assert evaluate(vae, x).distortion > at_the_mean.item() + 0.1
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(stripes):
+    runs = []
+    for seed in (1, 1, 2):
+        vae = small_vae()
+        run(vae, stripes.binarized(), seed=seed)
+        runs.append(weights(vae))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_the_callers_random_state_is_left_alone(stripes):
+    vae = small_vae()
+    before = torch.get_rng_state()
+    run(vae, stripes.binarized(), held_out=stripes.binarized())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_measuring_held_out_images_does_not_change_the_training(stripes):
+    with_it, without = small_vae(), small_vae()
+    run(with_it, stripes, held_out=stripes.binarized())
+    run(without, stripes)
+    assert torch.equal(weights(with_it), weights(without))
+
+
+def test_two_epochs_and_two_more_are_four_epochs(stripes):
+    whole, parts = small_vae(), small_vae()
+    four = run(whole, stripes.binarized(), epochs=4)
+    two = run(parts, stripes.binarized(), epochs=2)
+    two_more = run(parts, stripes.binarized(), epochs=2, history=two)
+    assert torch.equal(weights(whole), weights(parts))
+    assert two_more.train == four.train
+
+
+def test_going_on_takes_the_new_learning_rate(stripes):
+    vae = small_vae()
+    history = run(vae, stripes)
+    before = weights(vae)
+    run(vae, stripes, history=history, lr=0.0)
+    assert torch.equal(before, weights(vae))
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "cause"),
+    [
+        (lambda vae, x: x.fill_(math.nan), "images themselves"),
+        (lambda vae, x: vae.decoder[0].weight.data.fill_(math.nan), "weights"),
+        (lambda vae, x: vae.encoder[-1].bias.data.fill_(1e4), "rate overflow"),
+        (lambda vae, x: vae.decoder[-1].bias.data.fill_(1e30), "distortion"),
+    ],
+)
+def test_a_loss_that_breaks_names_the_step_and_the_cause(sabotage, cause):
+    vae = small_vae(likelihood="normal", likelihood_scale=1e-3)
+    x = torch.rand(32, 1, 6, 5)
+    sabotage(vae, x)
+    with pytest.raises(TrainingDiverged, match=f"epoch 1, step 1.*{cause}"):
+        run(vae, x)
+
+
+def test_the_step_named_is_the_step_at_which_it_broke(stripes):
+    calls = []
+
+    def breaks_in_the_sixth_step(vae, x, beta):
+        calls.append(x)
+        terms = elbo(vae, x, beta)
+        broken = terms.distortion * (math.inf if len(calls) == 6 else 1)
+        return ELBO(broken, terms.rate, beta)
+
+    with pytest.raises(TrainingDiverged, match="epoch 2, step 2"):
+        run(small_vae(), stripes, objective=breaks_in_the_sixth_step)
+
+
+def test_a_diverged_model_keeps_the_weights_from_before(stripes):
+    vae = small_vae()
+    before = weights(vae)
+    with pytest.raises(TrainingDiverged):
+        run(vae, stripes[:] * math.nan)
+    assert torch.equal(before, weights(vae))
+    assert not vae.training
+
+
+def test_an_interrupt_leaves_a_usable_model_and_its_history(stripes):
+    calls = []
+
+    def interrupted_in_the_third_epoch(vae, x, beta):
+        calls.append(x)
+        if len(calls) == 10:  # four steps an epoch
+            raise KeyboardInterrupt
+        return elbo(vae, x, beta)
+
+    vae = small_vae()
+    history = run(
+        vae, stripes, epochs=9, objective=interrupted_in_the_third_epoch
+    )
+    assert history.interrupted and len(history.train) == 2
+    assert not vae.training
+    assert math.isfinite(evaluate(vae, stripes).total)
+    resumed = run(vae, stripes, epochs=1, history=history)
+    assert len(resumed.train) == 3 and not resumed.interrupted
+
+
+def test_no_images_is_an_error_that_says_so(stripes):
+    vae = small_vae()
+    with pytest.raises(ValueError, match="no images to train"):
+        run(vae, torch.zeros(0, 1, 6, 5))
+    with pytest.raises(ValueError, match="no images to evaluate"):
+        evaluate(vae, torch.zeros(0, 1, 6, 5))
+
+
+def test_beta_zero_buys_distortion_with_rate(stripes):
+    free, strict = small_vae(), small_vae()
+    run(free, stripes, epochs=40, lr=1e-2, beta=0.0)
+    run(strict, stripes, epochs=40, lr=1e-2, beta=10.0)
+    assert evaluate(free, stripes).rate > evaluate(strict, stripes).rate + 1
+    assert evaluate(free, stripes).distortion < (
+        evaluate(strict, stripes).distortion
+    )
+
+
+def test_total_is_the_negative_elbo():
+    assert Halves(80.0, 25.0).total == 105.0
+
+
+def test_the_device_is_chosen_by_what_the_machine_has(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert best_device().type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert best_device().type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert best_device().type == "cpu"
+
+
+def test_an_empty_history_is_a_fresh_start(stripes):
+    fresh, given = small_vae(), small_vae()
+    run(fresh, stripes)
+    run(given, stripes, history=History())
+    assert torch.equal(weights(fresh), weights(given))
