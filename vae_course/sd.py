@@ -421,18 +421,20 @@ class AutoencoderKL(VAE):
         """Takes :meth:`scale` back: latents as :meth:`decode` wants them."""
         return z / self.config.scaling_factor + self.config.shift_factor
 
-    def reconstruct(self, x: Tensor, pad: bool = False) -> Tensor:
+    def reconstruct(self, x: Tensor, pad: bool = False, decode=None) -> Tensor:
         """x̂, decoded from the mean of q(z|x) and clamped to [−1, 1].
 
         With ``pad`` images of any size are taken: the last row and column are
-        repeated up to the next multiple of f, and cut off again.
+        repeated up to the next multiple of f, and cut off again. ``decode``
+        may be :func:`vae_course.strips.decode`, for images that are large.
         """
         h, w = x.shape[-2:]
         if pad:
             f = self.config.factor
             x = F.pad(x, (0, -w % f, 0, -h % f), mode="replicate")
-        y = self.decode(self.encode(x).mean).mean.clamp(-1, 1)
-        return y[..., :h, :w]
+        z = self.encode(x).mean
+        p = decode(self, z) if decode else self.decode(z)
+        return p.mean.clamp(-1, 1)[..., :h, :w]
 
 
 def parameter_counts(vae: AutoencoderKL) -> dict[str, int]:
