@@ -15,6 +15,7 @@ from vae_course.training import (
     best_device,
     evaluate,
     train,
+    warm_up_and_decay,
 )
 
 
@@ -119,6 +120,26 @@ def test_going_on_takes_the_new_learning_rate(stripes):
     assert torch.equal(before, weights(vae))
 
 
+def test_a_learning_rate_may_follow_the_share_of_the_run_that_is_done(stripes):
+    asked = []
+
+    def lr(done):
+        asked.append(done)
+        return 1e-3
+
+    constant, by_function = small_vae(), small_vae()
+    run(constant, stripes, lr=1e-3)
+    run(by_function, stripes, lr=lr)
+    assert torch.equal(weights(constant), weights(by_function))
+    assert asked == [0, 1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8]
+
+
+def test_warm_up_and_decay_peaks_where_it_says_and_ends_near_nothing():
+    lr = warm_up_and_decay(2.0, warm_up=0.25)
+    assert lr(0.25) == 2.0 and lr(0.125) == 1.0 and lr(0.625) == 1.0
+    assert 0 < lr(0.0) <= 0.02 and 0 < lr(1.0) <= 0.02
+
+
 @pytest.mark.parametrize(
     ("sabotage", "cause"),
     [
@@ -215,3 +236,12 @@ def test_an_empty_history_is_a_fresh_start(stripes):
     run(fresh, stripes)
     run(given, stripes, history=History())
     assert torch.equal(weights(fresh), weights(given))
+
+
+def test_a_history_shows_itself_in_one_line(stripes):
+    history = run(small_vae(), stripes, held_out=stripes)
+    latest = history.held_out[-1]
+    expected = f"{latest.distortion:.1f} + {latest.rate:.1f} nats"
+    assert repr(history).startswith("History of 2 epochs, complete; held out")
+    assert repr(history).endswith(expected)
+    assert repr(History()) == "History of 0 epochs, complete"

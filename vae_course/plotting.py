@@ -206,7 +206,8 @@ def latent_scatter(
             fontweight="bold",
             bbox={"boxstyle": "circle", "fc": "white", "ec": COLOURS[c]},
         )
-    axis.set(xlabel="z₁", ylabel="z₂", aspect="equal")
+    axis.set(xlabel="z₁", ylabel="z₂")
+    axis.set_aspect("equal", adjustable="datalim")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
     figure.suptitle(title, fontsize=11)
     return figure

@@ -1,0 +1,63 @@
+# make book, make test: each makes .venv when it is missing and installs what is
+# needed, then does its job. Works with GNU make 3.81, which macOS has.
+
+PYTHON ?= python3
+PORT ?= 8000
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# With more threads than idle cores, PyTorch can be a hundred times slower; and
+# with one thread, the same seeds give the same numbers.
+export OMP_NUM_THREADS := 1
+
+.PHONY: help book test notebooks address lab serve clean
+
+help:
+	@echo "make book        build the book into _build/html"
+	@echo "make serve       build it and serve it on http://localhost:$(PORT)"
+	@echo "make test        check everything"
+	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make notebooks   execute the notebooks and store their outputs;"
+	@echo "                 NAMES=\"01 02\" chooses some"
+	@echo "make address     change the public address everywhere: URL=https://..."
+	@echo "make clean       remove what was built; .venv stays"
+	@echo "PYTHON=python3.12 chooses the Python that .venv is made with."
+
+# --all: a style sheet or a line of the package may have changed without a page.
+book: $(INSTALLED)
+	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
+	@echo "The book is built: open _build/html/index.html"
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout 120 -n 2 --dist loadscope notebooks
+
+notebooks: $(INSTALLED)
+	$(BIN)/python -m tools.notebooks $(NAMES)
+
+address: $(INSTALLED)
+	$(BIN)/python -m tools.address "$(URL)"
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter-lab notebooks
+
+serve: book
+	@echo "Serving on http://localhost:$(PORT); Ctrl-C stops."
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache
+
+$(INSTALLED): pyproject.toml requirements.txt
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || { \
+	  $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	    echo "Python 3.10 or newer is needed, and $(PYTHON) is not that." \
+	      "Name another: make PYTHON=python3.12 ..."; exit 1; }; \
+	  echo "Making .venv and installing into it; this takes minutes, once."; \
+	  $(PYTHON) -m venv .venv; }
+	$(BIN)/python -m pip install -r requirements.txt
+	@touch $@

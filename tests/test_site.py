@@ -1,0 +1,220 @@
+"""The built book: complete, described, and sufficient unto itself."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from tools.address import ROOT, address
+
+COLAB = "https://colab.research.google.com/"
+LOADED = {
+    "audio": ("src",),
+    "embed": ("src",),
+    "iframe": ("src", "srcdoc"),
+    "image": ("href", "xlink:href"),
+    "img": ("src", "srcset"),
+    "input": ("src",),
+    "link": ("href",),
+    "object": ("data",),
+    "script": ("src",),
+    "source": ("src", "srcset"),
+    "track": ("src",),
+    "use": ("href", "xlink:href"),
+    "video": ("src", "poster"),
+}
+FILE_NAME = re.compile(r"\.(png|svg|jpe?g|gif|webp)$")
+OUTSIDE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+IN_CSS = re.compile(
+    r"""(?:url\(\s*|@import\s+)["']?\s*((?:https?:)?//[^"')\s]+)"""
+)
+
+
+def contents() -> list[str]:
+    """The pages of _toc.yml, in order, without their endings."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    chapters = [c for part in toc["parts"] for c in part["chapters"]]
+    return [toc["root"], *(chapter["file"] for chapter in chapters)]
+
+
+CONTENTS = contents()
+PAGES = [*CONTENTS, "index", "search", "genindex"]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The book, built once, with every warning an error."""
+    jupyter_book = shutil.which(
+        "jupyter-book", path=str(Path(sys.executable).parent)
+    )
+    assert jupyter_book, (
+        "jupyter-book is missing: pip install -r requirements.txt"
+    )
+    folder = tmp_path_factory.mktemp("site")
+    options = ["-W", "-n", "--keep-going", "--path-output", str(folder)]
+    build = subprocess.run(
+        [jupyter_book, "build", str(ROOT), *options],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=300,
+    )
+    assert build.returncode == 0, build.stdout[-4000:] + build.stderr[-4000:]
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def soups(site) -> dict[str, BeautifulSoup]:
+    """Every HTML page of the site, by its name without the ending."""
+    return {
+        path.relative_to(site).with_suffix("").as_posix(): BeautifulSoup(
+            path.read_text("utf-8"), "html.parser"
+        )
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.relative_to(site).parts
+    }
+
+
+@pytest.fixture(params=PAGES)
+def page(request, soups) -> BeautifulSoup:
+    assert request.param in soups, f"{request.param} was not built"
+    return soups[request.param]
+
+
+def test_the_site_has_the_pages_of_its_contents_and_no_others(soups):
+    assert sorted(soups) == sorted(PAGES)
+
+
+def test_every_picture_says_what_there_is_to_see(page):
+    for image in page.find_all("img"):
+        alt = image.get("alt", "").strip()
+        assert " " in alt, f"not described: {image}"
+        assert not FILE_NAME.search(alt), f"described by a file: {image}"
+
+
+def test_nothing_is_loaded_from_outside(page):
+    for name, attributes in LOADED.items():
+        for tag in page.find_all(name):
+            for attribute in attributes:
+                value = tag.get(attribute, "")
+                assert not OUTSIDE.match(value), tag
+                assert not OUTSIDE.search(value, value.find(",") + 1), tag
+    styles = [tag.string or "" for tag in page.find_all("style")]
+    styles += [tag["style"] for tag in page.find_all(style=True)]
+    for style in styles:
+        assert not IN_CSS.search(style), style
+    for script in page.find_all("script", src=False):
+        assert "//" not in re.sub(r"//\s.*", "", script.string or ""), script
+
+
+def test_no_style_sheet_loads_from_outside(site):
+    sheets = list(site.rglob("*.css"))
+    assert sheets
+    for sheet in sheets:
+        found = IN_CSS.search(sheet.read_text("utf-8"))
+        assert not found, f"{sheet.name} loads {found and found[1]}"
+
+
+def test_the_formulas_script_and_fonts_are_here(site, soups):
+    script = soups["book/notation"].find("script", src=re.compile("mathjax"))
+    folder = (site / "book" / script["src"].partition("?")[0]).resolve().parent
+    assert (folder / "tex-mml-chtml.js").is_file()
+    assert (folder / "LICENSE").is_file()
+    fonts = list(folder.glob("output/chtml/fonts/woff-v2/*.woff"))
+    assert len(fonts) == 23
+    assert max(p.stat().st_size for p in folder.rglob("*.*")) < 2_000_000
+
+
+def test_every_link_inside_the_site_leads_somewhere(site, soups):
+    anchors = {
+        name: {tag["id"] for tag in soup.find_all(id=True)}
+        | {tag["name"] for tag in soup.find_all("a", attrs={"name": True})}
+        for name, soup in soups.items()
+    }
+    for name, soup in soups.items():
+        for tag in soup.find_all("a", href=True):
+            link = urlsplit(tag["href"])
+            if link.scheme or link.netloc or tag["href"] == "#":
+                continue
+            here = site / f"{name}.html"
+            there = (here.parent / unquote(link.path)).resolve()
+            there = there if link.path else here
+            assert there.is_file(), f"{name}: {tag['href']}"
+            target = there.relative_to(site.resolve()).with_suffix("")
+            if link.fragment and there.suffix == ".html":
+                known = anchors[target.as_posix()]
+                assert unquote(link.fragment) in known, (
+                    f"{name}: no {tag['href']}"
+                )
+
+
+def test_every_file_that_a_page_loads_is_there(site, soups):
+    for name, soup in soups.items():
+        for kind, attribute in (
+            ("img", "src"),
+            ("script", "src"),
+            ("link", "href"),
+        ):
+            for tag in soup.find_all(kind, attrs={attribute: True}):
+                link = urlsplit(tag[attribute])
+                if link.path and not link.scheme:
+                    path = site / f"{name}.html"
+                    path = path.parent / unquote(link.path)
+                    assert path.is_file(), f"{name}: {tag}"
+
+
+def test_each_page_has_one_main_heading(page):
+    headings = page.find_all("h1")
+    on_paper = page.select("#jb-print-docs-body h1")  # hidden on screens
+    assert len(headings) - len(on_paper) == 1
+
+
+def test_no_two_pages_have_the_same_title(soups):
+    titles = {name: soup.title.string.strip() for name, soup in soups.items()}
+    # The root only leads to the first page, and carries the book's name.
+    titles.pop("index")
+    counts = Counter(titles.values())
+    assert all(count == 1 for count in counts.values()), counts
+
+
+def test_each_page_names_its_language(page):
+    assert page.html["lang"] == "en"
+
+
+def test_notebook_pages_open_in_colab_and_no_others_do(soups):
+    for name, soup in soups.items():
+        links = soup.find_all("a", href=lambda url: url.startswith(COLAB))
+        if not name.startswith("notebooks/"):
+            assert not links, name
+            continue
+        url = address().colab(f"{Path(name).name}.ipynb")
+        assert {a["href"] for a in links} == {url}
+        assert [a for a in links if a.find_parent("article")], "no badge"
+        buttons = [
+            a for a in links if a.find_parent(class_="article-header-buttons")
+        ]
+        assert len(buttons) == 1, "no launch button"
+
+
+def test_each_page_leads_to_its_source(soups):
+    for name in CONTENTS:
+        links = {a.get("href", "") for a in soups[name].find_all("a")}
+        edit = f"{address().url}/edit/main/{name}."
+        assert address().url in links
+        assert any(link.startswith(edit) for link in links), name
+        assert any("/issues/new?" in link for link in links), name
+
+
+def test_search_knows_the_words_of_every_page(site):
+    index = (site / "searchindex.js").read_text("utf-8")
+    for name in CONTENTS:
+        assert f'"{name}"' in index
+    assert '"autoencod"' in index or "autoencod:" in index

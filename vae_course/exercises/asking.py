@@ -1,0 +1,175 @@
+"""The four things that a student asks: check, hint, solution and progress."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from vae_course.exercises import checking, registry
+from vae_course.exercises.cells import source
+from vae_course.exercises.exercise import Exercise
+from vae_course.exercises.record import Mark, Record, RecordError
+from vae_course.exercises.registry import NoSuchExercise
+from vae_course.exercises.report import Answer, Card, Shown, headline
+
+_record = Record()
+
+
+def check(number: str, *attempt: Any) -> Answer:
+    """Tells whether an attempt is right, or which mistake it is.
+
+    Make it the last line of a cell to see the answer; elsewhere, print it. An
+    attempt may do what it likes: the answer is always a sentence, and the
+    random state and the settings of the session are afterwards as they were.
+
+    Args:
+        number: of the exercise, as in ``"2.3"``.
+        attempt: the function, class or value that the exercise asks for; two
+            where it asks for two.
+
+    Returns:
+        The answer; true when the attempt is right.
+    """
+    try:
+        exercise = registry.find(number)
+        verdict = checking.examine(exercise, attempt)
+    except NoSuchExercise as error:
+        return Answer("unknown", str(error))
+    except KeyboardInterrupt:  # before or after the attempt itself was stopped
+        return Answer("stopped", "You stopped the check. Nothing was decided.")
+    mark = _record.mark(exercise.number)
+    if verdict.status in ("correct", "wrong"):
+        mark.attempts += 1
+        mark.done = mark.done or verdict.status == "correct"
+    trouble = _saved()
+    return _answer(exercise, verdict, trouble)
+
+
+def hint(number: str) -> Card:
+    """A hint, one more at each call: from a nudge to nearly there."""
+    try:
+        exercise = registry.find(number)
+    except NoSuchExercise as error:
+        return Card("unknown", str(error))
+    mark = _record.mark(exercise.number)
+    mark.hints = min(mark.hints + 1, len(exercise.hints))
+    taken = mark.hints
+    closing = f'`hint("{exercise.number}")` gives the next.'
+    if taken == len(exercise.hints):
+        closing = (
+            f'That was the last. `solution("{exercise.number}")` shows one '
+            f"that is tested."
+        )
+    given = tuple(
+        f"{i}. {text}" for i, text in enumerate(exercise.hints[:taken], 1)
+    )
+    head = f"Exercise {exercise.number}, {exercise.title}: hint {taken} of 3."
+    return Card("hint", head, (*given, *_saved()), closing=closing)
+
+
+def solution(number: str) -> Shown | Card:
+    """A tested solution of an exercise, and one paragraph of why it is one."""
+    try:
+        exercise = registry.find(number)
+    except NoSuchExercise as error:
+        return Card("unknown", str(error))
+    code = "\n\n\n".join(source(each) for each in exercise.solutions)
+    title = f"Exercise {exercise.number}, {exercise.title}: a solution"
+    return Shown(
+        f"**{title}**\n\n```python\n{code}\n```\n\n{exercise.why}",
+        f"{title}\n\n{code}\n\n" + exercise.why.replace("`", ""),
+    )
+
+
+def progress(file: str | os.PathLike | None = None) -> Card:
+    """What is done, chapter by chapter.
+
+    Args:
+        file: where to keep the record from now on. What it already holds is
+            read first. Without a file, the record ends with the session.
+    """
+    try:
+        if file is not None:
+            _record.keep_in(file)
+        trouble = _saved()
+    except RecordError as error:
+        trouble = (str(error),)
+    everything = registry.all_exercises()
+    marks = [_record.marks.get(each.number, Mark()) for each in everything]
+    facts = [
+        (f"{each.number} {each.title}", _state(mark))
+        for each, mark in zip(everything, marks, strict=True)
+    ]
+    done = sum(mark.done for mark in marks)
+    where = (
+        f"Kept in {_record.file}."
+        if _record.file
+        else (
+            'Kept until this session ends; `progress(file="progress.json")` '
+            "keeps it."
+        )
+    )
+    head = f"{done} of {len(everything)} exercises done."
+    return Card("note", head, trouble, tuple(facts), where)
+
+
+def _state(mark: Mark) -> str:
+    if mark == Mark():
+        return "not tried"
+    times = {0: "not tried", 1: "tried once", 2: "tried twice"}
+    words = [times.get(mark.attempts, f"tried {mark.attempts} times")]
+    words.insert(0, "✓ done" if mark.done else "○ open")
+    if mark.hints:
+        words.append(f"{mark.hints} of 3 hints")
+    return ", ".join(words)
+
+
+def _saved() -> tuple[str, ...]:
+    """Saves the record; a sentence where that fails."""
+    try:
+        _record.save()
+    except RecordError as error:
+        return (f"Your progress could not be saved: {error}",)
+    return ()
+
+
+def _answer(
+    exercise: Exercise, verdict: checking.Verdict, notes: tuple
+) -> Answer:
+    number = exercise.number
+    paragraphs = [verdict.sentence] if verdict.sentence else []
+    closing = ""
+    mistake = verdict.mistake
+    if mistake is not None:
+        paragraphs = [
+            f"A known mistake, “{mistake.name}”: {mistake.diagnosis}",
+            f"Why it is tempting: {mistake.tempting}",
+            *paragraphs,
+        ]
+    if verdict.status == "correct":
+        paragraphs = [f"You have just shown that {verdict.sentence}"]
+    elif verdict.status == "wrong":
+        taken = _record.mark(number).hints
+        closing = f'Stuck? `hint("{number}")` gives hint {taken + 1} of 3.'
+        if taken == len(exercise.hints):
+            closing = f'Stuck? `solution("{number}")` shows a solution.'
+    elif verdict.status == "not attempted":
+        paragraphs.append(_invitation(exercise))
+    return Answer(
+        verdict.status,
+        headline(number, exercise.title, verdict.status),
+        (*paragraphs, *notes),
+        verdict.facts,
+        closing,
+        mistake.name if mistake else None,
+    )
+
+
+def _invitation(exercise: Exercise) -> str:
+    if exercise.value:
+        return "Put your answer in the place of `...`, then run this cell."
+    names = " and ".join(f"`{name}`" for name in exercise.names)
+    return (
+        f"Fill in {names}, then run this cell. (If that is done: is a "
+        f"`return` missing?)"
+    )

@@ -1,0 +1,190 @@
+"""Exercise 1.1: a code of three numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    Trial,
+)
+from vae_course.exercises.results import a_list
+
+
+def compress(sequence):
+    """A code of exactly three numbers, which `expand` can read.
+
+    Args:
+        sequence: one or more integers, each the one before it plus the same
+            step (positive, negative or zero), such as [3, 5, 7, 9].
+
+    Returns:
+        A tuple of three numbers; which ones is up to you.
+    """
+    step = sequence[1] - sequence[0] if len(sequence) > 1 else 0
+    return sequence[0], step, len(sequence)
+
+
+def expand(code):
+    """The whole sequence behind a code of `compress`, as a list of integers.
+
+    Args:
+        code: the three numbers.
+    """
+    first, step, length = code
+    return [first + step * i for i in range(length)]
+
+
+def _last_instead_of_length(sequence):
+    step = sequence[1] - sequence[0] if len(sequence) > 1 else 1
+    return sequence[0], sequence[-1], step
+
+
+def _sequences() -> Iterator[Trial]:
+    lengths = torch.randint(20, 60, (3,)).tolist()
+    starts = torch.randint(-99, 99, (3,)).tolist()
+    steps = torch.randint(2, 30, (3,)).tolist()
+    sequences = [[3, 5, 7], [9, 6, 3, 0], [4, 4, 4], [7]] + [
+        [a + b * i for i in range(n)]
+        for a, b, n in zip(
+            starts, (steps[0], -steps[1], 0), lengths, strict=True
+        )
+    ]
+    for sequence in sequences:
+        yield Trial(
+            {"sequence": sequence},
+            {"after the round trip": [float(item) for item in sequence]},
+            _round_trip,
+            shown=f"{sequence}"
+            if len(sequence) < 9
+            else (
+                f"[{sequence[0]}, {sequence[1]}, …, {sequence[-1]}], "
+                f"{len(sequence)} numbers"
+            ),
+        )
+
+
+def _round_trip(compress: Callable, expand: Callable, sequence: list) -> dict:
+    code = compress(sequence)
+    a_list(code, "the code", length=3)
+    return {
+        "after the round trip": a_list(expand(code), "the expanded sequence")
+    }
+
+
+SEQUENCE = Exercise(
+    number="1.1",
+    title="A code of three numbers",
+    prompt="""\
+A sequence that has a rule is worth only its rule. Write an encoder and a
+decoder for sequences of integers that go up or down by equal steps: `compress`
+turns a sequence of any length into exactly **three numbers**, and `expand`
+turns them back into the whole sequence. Nothing else passes between the two:
+three numbers are the bottleneck.
+
+Mind the sequences that fall, those that stand still, and the one with a single
+number.""",
+    solution=(compress, expand),
+    why="""\
+First, step and length are enough, because the rule is known to both sides. The
+code is cheap for these sequences and for no others: every compressor bets on a
+kind of data. Which three numbers you chose does not matter. A code means
+something only to the decoder that was made for it; the autoencoders of this
+chapter choose theirs by training.""",
+    proved="sequences of any length pass unchanged through three numbers, "
+    "because both sides know the rule.",
+    hints=(
+        "What do you have to tell a friend on the phone, so that they can "
+        "write down 3, 5, 7, …, 99 without a mistake?",
+        "Where it starts, how it goes on, and where it stops. To say where "
+        "it stops, the length is safer than the last number: a sequence may "
+        "stand still.",
+        "`compress` returns `(sequence[0], step, len(sequence))`, where the "
+        "step is `sequence[1] - sequence[0]` if there are two numbers, else "
+        "0. `expand` gives `first + step * i` for each `i` in "
+        "`range(length)`.",
+    ),
+    trials=_sequences,
+    mistakes=(
+        Mistake(
+            "the last number is lost",
+            (
+                _last_instead_of_length,
+                lambda code: list(range(code[0], code[1], code[2])),
+            ),
+            "Your sequences come back without their last number.",
+            "`range(first, last, step)` stops before `last`. It also refuses "
+            "a step of zero, so keep the length instead.",
+        ),
+        Mistake(
+            "the step of a sequence that falls",
+            (
+                lambda s: (
+                    s[0],
+                    abs(s[1] - s[0]) if len(s) > 1 else 0,
+                    len(s),
+                ),
+                expand,
+            ),
+            "Your sequences always rise: the sign of the step is lost.",
+            "a distance is never negative, but a step may be.",
+        ),
+        Mistake(
+            "a sequence that stands still",
+            (
+                _last_instead_of_length,
+                lambda code: [
+                    code[0] + code[2] * i
+                    for i in range((code[1] - code[0]) // code[2] + 1)
+                ],
+            ),
+            "A step of zero breaks your code: from first, last and step "
+            "nobody can tell how often 4 is repeated.",
+            "for every sequence that moves, the last number says as much as "
+            "the length.",
+            also=(
+                (
+                    _last_instead_of_length,
+                    lambda code: list(
+                        range(
+                            code[0],
+                            code[1] + (1 if code[2] > 0 else -1),
+                            code[2],
+                        )
+                    ),
+                ),
+            ),
+        ),
+        Mistake(
+            "the sequence of one number",
+            (lambda s: (s[0], s[1] - s[0], len(s)), expand),
+            "A sequence with a single number has no second one to subtract "
+            "from.",
+            "it is the shortest input of all, and examples rarely show it.",
+        ),
+        Mistake(
+            "nothing was compressed",
+            (lambda sequence: tuple(sequence), list),
+            "Your code is the sequence itself, and so as long as it.",
+            "the round trip is perfect. Without a bottleneck it always is, "
+            "and proves nothing.",
+        ),
+    ),
+    alternatives=(
+        (
+            lambda s: (s[0], s[-1], len(s)),
+            lambda c: [round(item) for item in np.linspace(*c).tolist()],
+        ),
+        (
+            lambda s: torch.tensor(
+                [len(s), s[0], next((b - a for a, b in pairwise(s)), 0)]
+            ),
+            lambda c: c[1] + c[2] * torch.arange(int(c[0])),
+        ),
+    ),
+)

@@ -1,0 +1,236 @@
+"""Exercise 2.4: the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch import distributions as D
+from torch.nn import functional as F
+
+from vae_course.exercises.chapter02.distortion import (
+    bernoulli_distortion,
+    bernoulli_of_torch,
+)
+from vae_course.exercises.chapter02.rate import gaussian_kl, kl_of_torch
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    trials_against,
+)
+
+
+def vae_loss(logits, x, mean, log_var):
+    """What training a VAE minimises: the mean of distortion plus rate.
+
+    Args:
+        logits: the decoder's output for a sampled code, (B, C, H, W).
+        x: binary images, (B, C, H, W).
+        mean: means of q(z|x), (B, D).
+        log_var: logarithms of its variances, (B, D).
+
+    Returns:
+        The mean negative ELBO in nats per image, a tensor of shape ().
+    """
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    nats = bce(logits, x, reduction="none")  # (B, C, H, W)
+    distortion = nats.flatten(1).sum(dim=1)  # (B,)
+    kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)  # (B, D)
+    rate = kl.sum(dim=1)  # (B,)
+    return (distortion + rate).mean()
+
+
+def _loss_of_torch(
+    logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor
+) -> Tensor:
+    return (bernoulli_of_torch(logits, x) + kl_of_torch(mean, log_var)).mean()
+
+
+def _batches() -> Iterator[dict[str, Tensor]]:
+    for pixels, images, latent, dtype in (
+        ((1, 1, 2), 2, 1, torch.float32),
+        ((1, 3, 3), 5, 2, torch.float64),
+        ((3, 8, 8), 4, 6, torch.float32),
+    ):
+        if latent == 1:  # small round numbers, which can be checked by hand
+            yield {
+                "logits": torch.tensor([0.0, 0.0, 2.0, 0.0]).view(2, *pixels),
+                "x": torch.tensor([1.0, 0.0, 1.0, 0.0]).view(2, *pixels),
+                "mean": torch.tensor([[1.0], [0.0]]),
+                "log_var": torch.tensor([[0.0], [1.0]]),
+            }
+            continue
+        size = (images, *pixels)
+        yield {
+            "logits": 2 * torch.randn(size, dtype=dtype),
+            "x": torch.bernoulli(torch.full(size, 0.5, dtype=dtype)),
+            "mean": torch.randn(images, latent, dtype=dtype),
+            "log_var": torch.randn(images, latent, dtype=dtype),
+        }
+
+
+LOSS = Exercise(
+    number="2.4",
+    title="The loss, in one unit",
+    prompt="""\
+Put the two together: the loss of a VAE is the distortion plus the rate, both
+in nats per image, **summed** over pixels and over the code, and averaged over
+the batch *and nothing else*. One number comes out.""",
+    solution=vae_loss,
+    why="""\
+Both halves are nats of the same image, so they may be added, and only images
+may be averaged. Every other average (over pixels, over the code) divides one
+half and not the other, and so changes β, the exchange rate between the two, by
+a factor of hundreds without saying so. Chapter 5 reads the β out of other
+people's losses.""",
+    proved="your loss is minus the ELBO, in nats per image, and its "
+    "gradients are right for the decoder's output and for both halves "
+    "of the code.",
+    hints=(
+        "First get one distortion and one rate for each image, both of shape "
+        "(B,). You have written both already.",
+        "Sum each over everything that belongs to one image: pixels for the "
+        "distortion, numbers of the code for the rate. Then add them.",
+        "`(distortion + rate).mean()`, where both are (B,), and no other "
+        "`mean` anywhere.",
+    ),
+    trials=lambda: trials_against(
+        _loss_of_torch, _batches(), ("logits", "mean", "log_var")
+    ),
+    mistakes=(
+        Mistake(
+            "mean over pixels with summed KL",
+            lambda logits, x, mean, log_var: (
+                F.binary_cross_entropy_with_logits(logits, x)
+                + gaussian_kl(mean, log_var).mean()
+            ),
+            "You averaged the distortion over the pixels and summed the rate "
+            "over the code: on MNIST that is β = 784, and the codes will say "
+            "nothing about the images.",
+            "the library's loss averages by default, and the KL is written "
+            "by hand. Several well-known tutorials have this line.",
+        ),
+        Mistake(
+            "the KL summed over the batch",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x).mean()
+                + gaussian_kl(mean, log_var).sum()
+            ),
+            "You averaged the distortion over the batch and summed the rate "
+            "over it: with B images that is β = B.",
+            "`torch.sum` in the one half and `.mean()` in the other each "
+            "look right alone.",
+        ),
+        Mistake(
+            "the KL averaged over the code",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x).mean()
+                + gaussian_kl(mean, log_var).mean() / mean.shape[1]
+            ),
+            "You averaged the rate over the numbers of the code: with D of "
+            "them that is β = 1/D, and samples from the prior will not look "
+            "like images.",
+            "`.mean()` on the (B, D) terms is one call where sum and mean "
+            "are two.",
+        ),
+        Mistake(
+            "the distortion summed over the batch",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x).sum()
+                + gaussian_kl(mean, log_var).mean()
+            ),
+            "You summed the distortion over the batch and averaged the rate "
+            "over it: with B images that is β = 1/B.",
+            '`reduction="sum"` sums over pixels and images alike.',
+        ),
+        Mistake(
+            "summed over the batch",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x) + gaussian_kl(mean, log_var)
+            ).sum(),
+            "Both halves are summed over the batch: the balance is right, "
+            "but the loss grows with the size of the batch, and so do the "
+            "steps of plain gradient descent.",
+            "Adam hardly notices a factor, so this one trains well. It "
+            "cannot be compared with anyone's number, though.",
+        ),
+        Mistake(
+            "averaged over everything",
+            lambda logits, x, mean, log_var: (
+                F.binary_cross_entropy_with_logits(logits, x)
+                + gaussian_kl(mean, log_var).mean() / mean.shape[1]
+            ),
+            "You averaged the distortion over pixels and the rate over the "
+            "code: on MNIST with 20 latents that is β = 784 / 20 = 39.",
+            "averaging both looks fair. But one was divided by 784 and the "
+            "other by 20.",
+        ),
+        Mistake(
+            "the sign of the KL",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x) - gaussian_kl(mean, log_var)
+            ).mean(),
+            "You subtract the rate: your loss pays the encoder for moving "
+            "its codes away from the prior, without end.",
+            "the bound is log-likelihood minus KL. When the sign of the "
+            "first is turned to make a loss, the second has to turn with it.",
+        ),
+        Mistake(
+            "not averaged",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x) + gaussian_kl(mean, log_var)
+            ),
+            "There is still one loss for each image; `backward()` needs a "
+            "single number: average them.",
+            "everything else is right.",
+        ),
+        Mistake(
+            "no KL",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x).mean()
+                + 0 * gaussian_kl(mean, log_var).mean()
+            ),
+            "The rate is missing: this is the loss of an autoencoder with "
+            "noise, and the encoder will learn to make the noise vanish.",
+            "reconstructions are better without it.",
+            also=(
+                lambda logits, x, mean, log_var: bernoulli_distortion(
+                    logits, x
+                ).mean(),
+            ),
+        ),
+    ),
+    alternatives=(
+        lambda logits, x, mean, log_var: (
+            (
+                F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+                - 0.5 * torch.sum(1 + log_var - mean**2 - log_var.exp())
+            )
+            / len(x)
+        ),
+        lambda logits, x, mean, log_var: (
+            D.kl_divergence(
+                D.Independent(D.Normal(mean, log_var.exp().sqrt()), 1),
+                D.Independent(D.Normal(torch.zeros_like(mean), 1), 1),
+            )
+            - D.Independent(D.Bernoulli(logits=logits), 3).log_prob(x)
+        ).mean(),
+        lambda logits, x, mean, log_var: (
+            sum(
+                bernoulli_distortion(
+                    logits[i : i + 1].double(), x[i : i + 1].double()
+                )
+                .add(
+                    gaussian_kl(
+                        mean[i : i + 1].double(), log_var[i : i + 1].double()
+                    )
+                )
+                .squeeze()
+                for i in range(len(x))
+            )
+            .div(len(x))
+            .to(x.dtype)
+        ),
+    ),
+)
