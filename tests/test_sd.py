@@ -302,7 +302,7 @@ def test_one_prior_serves_every_image_size(size):
 def test_a_draw_from_the_prior_decodes_at_the_models_own_size():
     vae = AutoencoderKL("small")
     z = vae.prior.sample((2,))
-    assert vae.decode(z).mean.shape == (2, 3, 64, 64)
+    assert vae.decode(z).mean.shape == (2, 3, 32, 32)
     assert vae.prior.event_shape == z.shape[1:]
 
 

@@ -92,13 +92,13 @@ PRESETS = {
     # For patches of photographs on a CPU: f = 4, so a code is one twelfth of
     # its patch. The scale is 1 until somebody measures it.
     "small": Config(
-        block_out_channels=(32, 64, 64),
+        block_out_channels=(16, 32, 32),
         layers_per_block=1,
         norm_num_groups=8,
         use_quant_conv=False,
         use_post_quant_conv=False,
         scaling_factor=1.0,
-        sample_size=64,
+        sample_size=32,
     ),
     "sd1": Config(),
     # The same architecture, trained again; overflows in float16.
