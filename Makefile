@@ -27,7 +27,6 @@ help:
 # --all: a style sheet or a line of the package may have changed without a page.
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
-	@echo "The book is built: open _build/html/index.html"
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -39,8 +38,8 @@ test: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)
 
-address: $(INSTALLED)
-	$(BIN)/python -m tools.address "$(URL)"
+address:
+	$(PYTHON) -m tools.address "$(URL)"
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter-lab notebooks

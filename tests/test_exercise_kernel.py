@@ -85,15 +85,8 @@ def test_the_kernel_lives_on(kernel, body, words):
         " torch.get_default_dtype(), torch.is_grad_enabled(),"
         " torch.manual_seed.__module__)",
     )
-    assert outputs == [
-        (
-            "stream",
-            {
-                "name": "stdout",
-                "text": "True torch.float32 True torch.random\n",
-            },
-        )
-    ]
+    text = "".join(content["text"] for _, content in outputs)
+    assert text == "True torch.float32 True torch.random\n"
 
 
 def test_interrupting_the_kernel_stops_a_check_with_a_sentence(kernel):

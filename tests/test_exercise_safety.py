@@ -75,6 +75,9 @@ def state_of_the_process():
             builtins.print,
             builtins.isinstance,
             builtins.len,
+            sys.setrecursionlimit,
+            sys.modules["torch"],
+            sys.modules["math"],
         ],
     }
 
@@ -132,6 +135,20 @@ def raises_value_error(mean, log_var):
 
 def raises_nothing_to_say(mean, log_var):
     raise ValueError
+
+
+class Masked(Exception):
+    @property
+    def __traceback__(self):
+        raise RuntimeError("no traceback")
+
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+
+def raises_masked(mean, log_var):
+    raise Masked("behind a mask")
 
 
 class Mute(Exception):
@@ -201,6 +218,7 @@ RAISING = [
     (raises_value_error, "raised ValueError: the mean is strange"),
     (raises_nothing_to_say, "raised ValueError, without a message"),
     (raises_mute, "raised Mute: its message cannot be shown"),
+    (raises_masked, "raised Masked: behind a mask"),
     (raises_a_book, "raised ValueError: word word"),
     (recurses, "calls itself without end (RecursionError"),
     (recurses_deeper, "calls itself without end (RecursionError"),
@@ -353,6 +371,12 @@ STRANGE = [
     (lambda m, v: range(10**12), "is a range"),
     (on_meta, "on the device 'meta'"),
     (sparse, "the layout torch.sparse_coo"),
+    (
+        lambda m, v: torch.nested.nested_tensor(
+            [right(m, v)], layout=torch.jagged
+        ),
+        "not right yet",  # what torch says of these differs by version
+    ),
     (lambda m, v: m.sum(), "has shape (); expected (1,)"),
     (lambda m, v: m, "has shape (1, 2); expected (1,)"),
     (lambda m, v: torch.tensor([]), "has shape (0,); expected (1,)"),
@@ -443,6 +467,19 @@ def test_what_is_no_function_is_told_so(attempt):
     assert 'check("2.2", gaussian_kl)' in sentence(answer)
 
 
+@pytest.mark.parametrize("number", ["2.2", "1.5", "2.8"])
+def test_an_attempt_that_cannot_be_asked_anything(number):
+    class HostileCallable(Hostile):
+        def __call__(self, *arguments):
+            raise RuntimeError("no call")
+
+    for attempt in (HostileCallable(), HostileCallable, Nameless, Nameless()):
+        answer = check(number, attempt)
+        assert answer.status == "wrong"
+        sentence(answer)
+    assert check(Hostile(), right).status == "unknown"
+
+
 def test_an_object_is_no_class():
     class Model(nn.Module):
         pass
@@ -482,6 +519,16 @@ def test_a_strange_value_is_told_what_it_is(value):
     answer = check("2.8", value)
     assert answer.status == "wrong"
     sentence(answer)
+
+
+def test_a_truth_value_is_no_number():
+    text = sentence(check("2.8", True))
+    assert "The result is a bool (True); expected a number." in text
+
+
+def test_a_value_without_values_is_told_so():
+    text = sentence(check("2.8", torch.tensor(0.18, device="meta")))
+    assert "tensors have a shape and no values" in text
 
 
 # --- Attempts that meddle ----------------------------------------------------
@@ -633,6 +680,12 @@ def patches_the_check(mean, log_var):
     return right(mean, log_var)
 
 
+def forgets_all_modules(mean, log_var):
+    result = right(mean, log_var)
+    sys.modules.clear()
+    return result
+
+
 def deletes(mean, log_var):
     result = right(mean, log_var)
     del torch.manual_seed, torch.Tensor.backward, builtins.print
@@ -705,6 +758,7 @@ def enters_inference_mode_for_good(mean, log_var):
         (patches_the_rest, "correct"),
         (patches_the_check, "correct"),
         (deletes, "correct"),
+        (forgets_all_modules, "correct"),
         (changes_defaults, "correct"),
         (closes_its_streams, "correct"),
         (prints_a_megabyte, "correct"),
@@ -721,6 +775,22 @@ def test_what_an_attempt_changes_does_not_outlive_it(attempt, status, capfd):
     assert check("2.2", right)
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_threads_that_start_later_compute_with_as_many_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert check("2.2", right)
+        found = [torch.get_num_threads()]
+        thread = threading.Thread(
+            target=lambda: found.append(torch.get_num_threads())
+        )
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert found == [2, 2]
 
 
 def test_a_student_in_another_mode_can_check_too():
@@ -903,14 +973,18 @@ def test_a_stopped_attempt_does_no_damage_later(impatient):
     assert torch.get_default_dtype() == torch.float32
 
 
-def interrupting(after):
+@pytest.fixture
+def ctrl_c():
     """Presses Ctrl-C after so many seconds."""
-    threading.Timer(after, _thread.interrupt_main).start()
+    # A job in the background ignores it unless it is told otherwise.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda after: threading.Timer(after, _thread.interrupt_main).start()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("attempt", [loops, swallows, sleeps])
-def test_ctrl_c_stops_a_check_with_a_sentence(attempt):
-    interrupting(0.4)
+def test_ctrl_c_stops_a_check_with_a_sentence(attempt, ctrl_c):
+    ctrl_c(0.4)
     start = time.monotonic()
     answer = check("2.2", attempt)
     assert time.monotonic() - start < 6
@@ -923,11 +997,12 @@ def test_ctrl_c_stops_a_check_with_a_sentence(attempt):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT by kill")
 def test_a_signal_stops_a_script_and_the_script_goes_on(tmp_path):
     script = """
+        import signal
         from vae_course.exercises import check
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
         def attempt(mean, log_var):
-            import sys
-            sys.__stderr__.write("")
             while True:
                 pass
 

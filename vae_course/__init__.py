@@ -12,6 +12,7 @@ _HOMES = {
     "VAE": "core",
     "elbo": "core",
     "importance_weighted_bound": "core",
+    "importance_weighted_elbo": "core",
     "log_importance_weights": "core",
     "MLPVAE": "mlp",
     "Autoencoder": "mlp",

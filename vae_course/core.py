@@ -52,9 +52,7 @@ def diagonal_gaussian(mean: Tensor, log_var: Tensor) -> D.Independent:
     variance must be positive. Both arguments are (B, ...); the result's
     ``log_prob`` is (B,).
     """
-    std = torch.exp(
-        0.5 * log_var
-    )  # half, because std is the root of the variance
+    std = torch.exp(0.5 * log_var)  # half: the root of the variance
     normal = D.Normal(mean, std, validate_args=False)
     return D.Independent(normal, mean.dim() - 1, validate_args=False)
 
@@ -234,12 +232,8 @@ def log_importance_weights(vae: VAE, x: Tensor, samples: int) -> Tensor:
     Returns:
         (K, B), in nats per image.
     """
-    q = vae.encode(x)
-    z = q.rsample((samples,))  # (K, B, ...)
-    repeated = x.expand(samples, *x.shape).flatten(0, 1)  # (K·B, C, H, W)
-    log_likelihood = vae.decode(z.flatten(0, 1)).log_prob(repeated)  # (K·B,)
-    log_likelihood = log_likelihood.view(samples, len(x))  # (K, B)
-    return log_likelihood + vae.prior.log_prob(z) - q.log_prob(z)
+    log_likelihood, log_ratio = _importance_terms(vae, x, samples)
+    return log_likelihood + log_ratio
 
 
 def importance_weighted_bound(vae: VAE, x: Tensor, samples: int) -> Tensor:
@@ -255,6 +249,59 @@ def importance_weighted_bound(vae: VAE, x: Tensor, samples: int) -> Tensor:
     """
     log_weights = log_importance_weights(vae, x, samples)
     return torch.logsumexp(log_weights, dim=0) - math.log(samples)
+
+
+def importance_weighted_elbo(
+    vae: VAE, x: Tensor, beta: float = 1.0, samples: int = 5
+) -> ELBO:
+    """The importance-weighted bound in two halves, for the training loop.
+
+    The bound needs no halves, but it has them. With w̃ the weights normalised
+    to a sum of 1, −bound = Σ w̃ (−log p(x|z)) + rest is an identity. The first
+    term is the distortion of the code that the weighted samples stand for, the
+    rest is what that code costs, in expectation its KL to the prior (Cremer et
+    al. 2017, https://arxiv.org/abs/1704.02916). Their sum is the bound itself,
+    so the loss and its gradient are those of Burda et al. 2015, equation 8,
+    whose weights are differentiated too, not detached.
+
+    Choose K with ``functools.partial(importance_weighted_elbo, samples=K)``.
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, W).
+        beta: 1; here to fit the training loop.
+        samples: the number K of draws for each image.
+
+    Returns:
+        Distortion and rate, (B,) each, in nats per image.
+
+    Raises:
+        ValueError: β is not 1. The rate stands inside a logarithm of a mean,
+            and no weight on it leaves a bound.
+    """
+    if beta != 1:
+        raise ValueError(
+            f"The importance-weighted bound has no β, got beta={beta:g}. "
+            "Leave beta at 1, or train on core.elbo."
+        )
+    log_likelihood, log_ratio = _importance_terms(vae, x, samples)
+    log_weights = log_likelihood + log_ratio  # (K, B)
+    bound = torch.logsumexp(log_weights, dim=0) - math.log(samples)  # (B,)
+    shares = torch.softmax(log_weights, dim=0)  # (K, B), columns sum to 1
+    distortion = -(shares * log_likelihood).sum(dim=0)  # (B,)
+    return ELBO(distortion, -bound - distortion)
+
+
+def _importance_terms(
+    vae: VAE, x: Tensor, samples: int
+) -> tuple[Tensor, Tensor]:
+    """log p(x|z) and log p(z)/q(z|x) of draws from q(z|x), (K, B) each."""
+    q = vae.encode(x)
+    z = q.rsample((samples,))  # (K, B, ...)
+    repeated = x.expand(samples, *x.shape).flatten(0, 1)  # (K·B, C, H, W)
+    log_likelihood = vae.decode(z.flatten(0, 1)).log_prob(repeated)  # (K·B,)
+    log_likelihood = log_likelihood.view(samples, len(x))  # (K, B)
+    return log_likelihood, vae.prior.log_prob(z) - q.log_prob(z)
 
 
 def check_batch(batch: Tensor, event_shape: Sequence[int], what: str) -> None:

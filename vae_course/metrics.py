@@ -45,26 +45,27 @@ def negative_log_likelihood(
             f"{len(images)} images, samples={samples}, "
             f"decoded_at_once={decoded_at_once}."
         )
-    device = next(vae.parameters()).device
+    weight = next(vae.parameters())
+    device, dtype = weight.device, weight.dtype
     was_training = vae.training
     vae.eval()
     draws = min(samples, decoded_at_once)  # at a time, for each image
     batch_size = max(1, decoded_at_once // draws)
-    result = []
+    # One tensor for all, from the start: small ones kept from every step would
+    # lie between the large ones that come and go, and fragment the memory.
+    result = torch.empty(len(images), device=device, dtype=dtype)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(images), batch_size):
             x = images[start : start + batch_size].to(device)
-            total = torch.full(
-                (len(x),), -math.inf, device=device
-            )  # log of a sum
+            total = torch.full_like(result[: len(x)], -math.inf)  # of log w
             for done in range(0, samples, draws):
                 k = min(draws, samples - done)
                 log_weights = log_importance_weights(vae, x, k)  # (k, B)
                 total = torch.logaddexp(total, log_weights.logsumexp(dim=0))
-            result.append(math.log(samples) - total)
+            result[start : start + len(x)] = math.log(samples) - total
     vae.train(was_training)
-    return torch.cat(result)
+    return result
 
 
 @torch.no_grad()
@@ -208,3 +209,28 @@ def _check_pair(x: Tensor, y: Tensor) -> None:
             "Two batches of one shape (B, C, H, W) are compared, got "
             f"{tuple(x.shape)} and {tuple(y.shape)}."
         )
+
+
+def pixel_entropy(images) -> Tensor:
+    """The least cross-entropy that Bernoulli pixels can reach; (N,), in nats.
+
+    A pixel x in [0, 1] costs −x log p − (1 − x) log(1 − p), and no p makes
+    that smaller than its value at p = x, the entropy of x. It is zero for
+    black and for white; for grey images it is a floor under the distortion
+    that no decoder can break through.
+
+    Args:
+        images: an ImageSet or a float tensor (N, C, H, W) in [0, 1].
+
+    Raises:
+        ValueError: there are no images, or a pixel is outside [0, 1].
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to take the entropy of.")
+    x = images[:]
+    if x.min() < 0 or x.max() > 1:
+        raise ValueError(
+            "The entropy needs pixels in [0, 1], got "
+            f"[{x.min():g}, {x.max():g}]: undo their normalisation first."
+        )
+    return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).flatten(1).sum(1)

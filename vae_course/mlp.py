@@ -120,9 +120,8 @@ class MLPVAE(VAE):
         self.image_shape = tuple(image_shape)
         widths = [hidden] if isinstance(hidden, int) else list(hidden)
         pixels = math.prod(self.image_shape)
-        self.encoder = mlp(
-            [pixels, *widths, 2 * latent]
-        )  # means and log-variances
+        # Twice as many numbers come out: the means and the log-variances.
+        self.encoder = mlp([pixels, *widths, 2 * latent])
         self.decoder = mlp([latent, *widths[::-1], pixels])
         self.likelihood = Likelihood(likelihood, likelihood_scale)
         self.register_buffer("origin", torch.zeros(latent), persistent=False)
@@ -130,9 +129,8 @@ class MLPVAE(VAE):
     def encode(self, x: Tensor) -> D.Independent:
         """q(z|x), a diagonal Gaussian: (B, C, H, W) → events (latent,)."""
         check_batch(x, self.image_shape, "images")
-        mean, log_var = self.encoder(x.flatten(1)).chunk(
-            2, dim=1
-        )  # (B, latent) each
+        moments = self.encoder(x.flatten(1))  # (B, 2 · latent)
+        mean, log_var = moments.chunk(2, dim=1)  # (B, latent) each
         return diagonal_gaussian(mean, log_var)
 
     def decode(self, z: Tensor) -> D.Independent:

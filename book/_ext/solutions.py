@@ -1,7 +1,7 @@
 """The directive ``solutions``: every exercise, from the object that checks it.
 
 Prompt, hints, solution, reasons and known mistakes are read from
-``vae_course.exercises`` when the book is built, so none of it is written twice.
+``vae_course.exercises`` when the book is built, so nothing is written twice.
 The page is put together as Markdown and handed to the book's own parser.
 """
 

@@ -9,9 +9,18 @@ document.addEventListener("DOMContentLoaded", () => {
   all(".theme-switch-button", (element) =>
     element.setAttribute("aria-label", "Colours: Light, Dark, System Settings"),
   );
-  all("#pst-primary-sidebar", (element) => {
+  all(".bd-sidebar-primary", (element) => {
     element.setAttribute("role", "complementary");
     element.setAttribute("aria-label", "Course");
   });
+  // What scrolls has to be within reach of the keyboard.
+  all(".pst-scrollable-table-container", (element) => {
+    if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+  });
   all(".citation-list, .citation", (element) => element.removeAttribute("role"));
 });
+
+// A page opened from a file may not read the others, so search shows titles alone.
+if (location.protocol === "file:") {
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+}

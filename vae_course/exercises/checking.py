@@ -115,7 +115,8 @@ def _refused(exercise: Exercise, attempts: tuple) -> Verdict | None:
         exercise.solutions, exercise.names, attempts, strict=True
     ):
         is_class = isinstance(asked, type)
-        if not callable(each) or (is_class and isinstance(each, nn.Module)):
+        built = is_class and issubclass(type(each), nn.Module)
+        if built or not callable(each):
             return Verdict(
                 "wrong",
                 f"`{name}` should be the {'class' if is_class else 'function'}"

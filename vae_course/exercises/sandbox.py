@@ -56,6 +56,15 @@ def no_input(*_: object, **__: object) -> str:
     raise RuntimeError("input() cannot be answered during a check")
 
 
+def no_deeper(limit: int) -> None:
+    """Leaves the recursion limit alone: beyond it, Python may just crash."""
+
+
+def no_exit() -> None:
+    """Stands in for what exit() does to a notebook's kernel: end it."""
+    raise SystemExit
+
+
 class Sandbox:
     """Saves the state of the process on entry and puts it back on exit.
 
@@ -70,10 +79,13 @@ class Sandbox:
 
     def __init__(self):
         self.printed = Printed()
+        self.left = False
         self.raised: BaseException | None = None  # by the last call that did
         self._generator = torch.default_generator
         self._builtins = vars(builtins)
         self._builtins_before: dict[str, Any] = {}
+        self._modules = sys.modules
+        self._modules_before: dict[str, Any] = {}
         self._saved: list[tuple[Any, dict[str, Any], list[int]]] = []
         self._restoring = ExitStack()
 
@@ -96,7 +108,14 @@ class Sandbox:
         sys.stdin = io.StringIO()
         undo(setattr, builtins, "input", builtins.input)
         builtins.input = no_input
+        undo(setattr, sys, "setrecursionlimit", sys.setrecursionlimit)
+        sys.setrecursionlimit = no_deeper
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", bool)()
+        if shell:
+            undo(setattr, shell, "ask_exit", shell.ask_exit)
+            shell.ask_exit = no_exit
         self._builtins_before = dict(self._builtins)
+        self._modules_before = dict(self._modules)
         torch.set_default_dtype(torch.float32)
         for each in guarded():
             before = dict(vars(each))
@@ -104,6 +123,7 @@ class Sandbox:
         undo(self._undo_patches)  # called first of all, on exit
 
     def __exit__(self, *_: object) -> None:
+        self.left = True
         self._restoring.close()
 
     def seed(self, seed: int) -> None:
@@ -133,7 +153,7 @@ class Sandbox:
                 self.raised = error
                 raise
             finally:
-                if not getattr(threading.current_thread(), "stopping", False):
+                if not self.left:  # nor may a late riser touch anything
                     self.settle()
 
         return call
@@ -141,6 +161,7 @@ class Sandbox:
     def _undo_patches(self) -> None:
         # First of all, and without any builtin: what follows needs them.
         self._builtins.update(self._builtins_before)
+        self._modules.update(self._modules_before)
         for namespace, before, identities in self._saved:
             now = vars(namespace)
             if _identities(now) == identities:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -36,10 +37,15 @@ class SleepForever(SystemExit):
     """
 
     def __init__(self, *_: object):
-        thread = threading.current_thread()
-        if isinstance(thread, Worker) and thread.stopping:
-            thread.asleep = True
+        if is_stopping():
+            threading.current_thread().asleep = True
             threading.Event().wait()
+
+
+def is_stopping() -> bool:
+    """Whether the thread that asks is one that has been told to stop."""
+    thread = threading.current_thread()
+    return isinstance(thread, Worker) and thread.stopping
 
 
 class Worker(threading.Thread):
@@ -57,7 +63,8 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Keeps the result, or the exception, for the thread that waits."""
         try:
-            self.result = self.task()
+            if not self.stopping:  # Ctrl-C may come before the first line
+                self.result = self.task()
         except BaseException as error:
             self.error = error
         finally:
@@ -69,10 +76,11 @@ class Worker(threading.Thread):
         for order in (StopTask, SleepForever):
             end = monotonic() + PATIENCE
             while self.is_alive() and not self.asleep and monotonic() < end:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(self.ident), ctypes.py_object(order)
-                )
-                self.join(0.02)
+                with suppress(KeyboardInterrupt):  # pressed once more
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                        ctypes.c_ulong(self.ident), ctypes.py_object(order)
+                    )
+                    self.join(0.02)
 
 
 def limited(task: Callable[[], Any], seconds: float) -> Any:
@@ -83,9 +91,9 @@ def limited(task: Callable[[], Any], seconds: float) -> Any:
         KeyboardInterrupt: the user pressed Ctrl-C, and the task was stopped.
     """
     worker = Worker(task)
-    worker.start()
     end = monotonic() + seconds
     try:
+        worker.start()
         while not worker.done.wait(0.05):  # short, because Windows
             if monotonic() > end:  # ignores Ctrl-C while it waits
                 worker.stop()

@@ -6,7 +6,6 @@ import copy
 import linecache
 import os
 import sysconfig
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from vae_course.exercises.results import (
     plain,
 )
 from vae_course.exercises.sandbox import Sandbox
+from vae_course.exercises.timelimit import StopTask, is_stopping
 
 VALUE = "value"  # what a bare result is called inside an outcome
 TROUBLE = "trouble"  # what ended a trial early
@@ -74,8 +74,8 @@ def take_through(
         attempts = tuple(sandbox.settling(each) for each in attempts)
     for position, trial in enumerate(run.trials):
         outcome = _try(trial, attempts, sandbox, 1000 * seed + position)
-        if getattr(threading.current_thread(), "stopping", False):
-            return
+        if is_stopping():
+            raise StopTask
         sandbox.settle()
         outcome.printed = sandbox.printed.take()
         run.outcomes.append(outcome)
@@ -99,9 +99,7 @@ def _try(
             found |= step()
         except Flawed as error:
             found[TROUBLE] = error.flaw
-        except (
-            BaseException
-        ) as error:  # the attempt may raise whatever it likes
+        except BaseException as error:  # an attempt may raise anything
             found[TROUBLE] = _raised(error, sandbox)
         if TROUBLE in found:
             break
@@ -205,12 +203,13 @@ def _raised(error: BaseException, sandbox: Sandbox) -> Flaw:
     except BaseException:  # a stranger's __str__
         message = "its message cannot be shown"
     said = f"{name}: {message}" if message else f"{name}, without a message"
-    line = _own_line(error.__traceback__)
-    if isinstance(error, RecursionError):
+    # Asked of BaseException and of the type, for it may answer for itself.
+    line = _own_line(BaseException.__traceback__.__get__(error))
+    if issubclass(type(error), RecursionError):
         sentence = f"It calls itself without end ({said})."
-    elif isinstance(error, SystemExit):
+    elif issubclass(type(error), SystemExit):
         sentence = f"It asks Python to quit ({said}). Return a result instead."
-    elif isinstance(error, KeyboardInterrupt):
+    elif issubclass(type(error), KeyboardInterrupt):
         sentence = f"It raised {said}, as Ctrl-C does."
     elif line or error is sandbox.raised:
         sentence = f"It raised {said}"

@@ -9,11 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def largest_principal_angle(a, b):

@@ -7,11 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.exercises.results import Flawed, a_tensor
 
 
@@ -75,8 +71,11 @@ def _anatomy(
             "`nn.Sequential` or `nn.ModuleList`; in a plain list they are "
             "not found.",
         )
-    whole = model(x)
-    whole.sum().backward()
+    whole = a_tensor(
+        model(x), x.shape, x, "the reconstruction", weigh_values=False
+    )
+    if whole.requires_grad:
+        whole.sum().backward()
     trained = all(p.grad is not None for p in model.parameters())
     model.eval()
     with torch.no_grad():

@@ -7,11 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    trials_against,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 
 
 def pca_reconstruction(x, components):

@@ -7,11 +7,7 @@ import math
 import numpy as np
 import torch
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.metrics import bits_per_dimension
 
 

@@ -9,11 +9,7 @@ from torch import Tensor
 from torch import distributions as D
 from torch.nn import functional as F
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    trials_against,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 
 
 def bernoulli_distortion(logits, x):

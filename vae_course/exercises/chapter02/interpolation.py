@@ -14,11 +14,7 @@ from vae_course.exercises.chapter02.reconstruction import (
     small_vae,
     through,
 )
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.mlp import MLPVAE
 
 

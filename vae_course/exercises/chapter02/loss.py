@@ -14,11 +14,7 @@ from vae_course.exercises.chapter02.distortion import (
     bernoulli_of_torch,
 )
 from vae_course.exercises.chapter02.rate import gaussian_kl, kl_of_torch
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    trials_against,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 
 
 def vae_loss(logits, x, mean, log_var):

@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    trials_against,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 
 
 def gaussian_kl(mean, log_var):

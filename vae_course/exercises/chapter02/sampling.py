@@ -10,11 +10,7 @@ import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vae_course.exercises.exercise import (
-    Exercise,
-    Mistake,
-    Trial,
-)
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.exercises.results import a_tensor
 
 

@@ -1,0 +1,162 @@
+"""Exercise 3.3: the other estimator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch import distributions as D
+
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def score_gradient(values, z, mean, std):
+    """Score-function estimates of the gradient of E[f(z)] in the mean.
+
+    Subtract from each value the mean of the OTHER values, then multiply by the
+    gradient of log N(z; mean, diag(std²)) with respect to the mean.
+
+    Args:
+        values: f(z) of each sample, (S,), with S ≥ 2.
+        z: the samples, (S, D).
+        mean: (D,).
+        std: (D,).
+
+    Returns:
+        One estimate a sample, (S, D).
+    """
+    others = (values.sum() - values) / (len(values) - 1)
+    score = (z - mean) / std**2
+    return (values - others)[:, None] * score
+
+
+def _by_density(
+    values: Tensor, z: Tensor, mean: Tensor, std: Tensor
+) -> Tensor:
+    """The same, with the score by autograd and the baselines one by one."""
+    rows = []
+    for i, value in enumerate(values.detach()):
+        leaf = mean.detach().clone().requires_grad_()
+        log_prob = D.Normal(leaf, std.detach()).log_prob(z[i].detach()).sum()
+        (score,) = torch.autograd.grad(log_prob, leaf)
+        others = torch.cat([values.detach()[:i], values.detach()[i + 1 :]])
+        rows.append((value - others.mean()) * score)
+    return torch.stack(rows)
+
+
+def _samples():
+    inputs = [
+        {
+            "values": torch.tensor([1.0, 3.0, 8.0]),
+            "z": torch.tensor([[0.5], [1.0], [3.0]]),
+            "mean": torch.tensor([1.0]),
+            "std": torch.tensor([0.5]),
+        }
+    ] + [
+        {
+            "values": 5 * torch.randn(count, dtype=dtype),
+            "z": torch.randn(count, size, dtype=dtype),
+            "mean": torch.randn(size, dtype=dtype),
+            "std": torch.rand(size, dtype=dtype) + 0.5,
+        }
+        for count, size, dtype in (
+            (2, 3, torch.float32),
+            (9, 4, torch.float64),
+        )
+    ]
+    return trials_against(_by_density, inputs)
+
+
+SCORE = Exercise(
+    number="3.3",
+    title="The gradient of a black box",
+    prompt="""\
+When $f$ cannot be differentiated, its values are all there is. Write the
+score-function estimator for them, with the mean of the other values as the
+baseline of each.""",
+    solution=score_gradient,
+    why="""\
+The score of a Gaussian in its mean is (z − mean) / std², with the variance
+below. A baseline may be subtracted because the score has mean zero, and only
+as long as the baseline does not depend on the sample itself: that is why each
+sample's own value is left out. Without any baseline the estimator is right
+too, and noisier.""",
+    proved="your estimator uses values alone, is unbiased, and carries its "
+    "baseline.",
+    hints=(
+        "Two factors: a value that says how good the sample was, and a "
+        "direction that "
+        "makes that sample more likely.",
+        "The sum of the others is the sum of all minus the own one; there are "
+        "S − 1 of "
+        "them. The logarithm of a Gaussian is −(z − mean)² / (2 std²) and a "
+        "constant.",
+        "`others = (values.sum() - values) / (len(values) - 1)`; return "
+        "`(values - others)[:, None] * (z - mean) / std**2`.",
+    ),
+    trials=_samples,
+    mistakes=(
+        Mistake(
+            "the own value in the baseline",
+            lambda values, z, mean, std: (
+                (values - values.mean())[:, None] * (z - mean) / std**2
+            ),
+            "Your baseline is the mean of all values, the sample's own among "
+            "them. Every "
+            "estimate is too small by the factor (S − 1)/S.",
+            "`values.mean()` is one call, and with many samples hardly anyone "
+            "notices.",
+        ),
+        Mistake(
+            "no baseline",
+            lambda values, z, mean, std: values[:, None] * (z - mean) / std**2,
+            "The baseline is missing. The estimate is unbiased all the same, "
+            "but spreads "
+            "much more.",
+            "the formula of the estimator is complete without it.",
+        ),
+        Mistake(
+            "divided by the standard deviation",
+            lambda values, z, mean, std: (
+                (values - (values.sum() - values) / (len(values) - 1))[:, None]
+                * (z - mean)
+                / std
+            ),
+            "You divided by std; the exponent of a Gaussian has the variance "
+            "below.",
+            "(z − mean) / std is the standardised sample, a familiar sight.",
+        ),
+        Mistake(
+            "the sign of the score",
+            lambda values, z, mean, std: (
+                (values - (values.sum() - values) / (len(values) - 1))[:, None]
+                * (mean - z)
+                / std**2
+            ),
+            "Your gradient points the other way: it makes good samples less "
+            "likely.",
+            "the exponent has a minus, and so has the inner derivative of (z "
+            "− mean)². "
+            "They cancel.",
+        ),
+        Mistake(
+            "the sum of the others",
+            lambda values, z, mean, std: (
+                (2 * values - values.sum())[:, None] * (z - mean) / std**2
+            ),
+            "You subtracted the sum of the other values instead of their "
+            "mean.",
+            "`values.sum() - values` is the hard part, and the division is "
+            "forgotten "
+            "after it.",
+        ),
+    ),
+    alternatives=(
+        _by_density,
+        lambda values, z, mean, std: (
+            ((values - values.mean()) * len(values) / (len(values) - 1))[
+                :, None
+            ]
+            * ((z - mean) / std.square())
+        ),
+    ),
+)

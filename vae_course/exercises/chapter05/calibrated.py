@@ -1,0 +1,157 @@
+"""Exercise 5.2: the noise that fits."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch import distributions as D
+
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def calibrated_distortion(x, mean):
+    """−log N(x; mean, σ²) with the one σ that makes it smallest.
+
+    Args:
+        x: images, (B, C, H, W).
+        mean: their reconstructions, (B, C, H, W).
+
+    Returns:
+        The distortion of each image, (B,), in nats. σ is one number, shared by
+        all pixels of all images in the batch.
+    """
+    error = (x - mean).square()
+    var = error.mean()
+    logs = x[0].numel() * torch.log(2 * math.pi * var)
+    return 0.5 * (error.flatten(1).sum(dim=1) / var + logs)
+
+
+def _by_torch(x, mean) -> Tensor:
+    std = (x - mean).square().mean().sqrt()
+    return -D.Normal(mean, std).log_prob(x).flatten(1).sum(dim=1)
+
+
+def _reconstructions():
+    inputs = [
+        {
+            "x": torch.tensor([1.0, 0.0, 0.5, 0.0]).view(2, 1, 1, 2),
+            "mean": torch.tensor([0.5, 0.5, 0.5, 0.5]).view(2, 1, 1, 2),
+        }
+    ] + [
+        {
+            "x": torch.rand(batch, *shape, dtype=dtype),
+            "mean": torch.rand(batch, *shape, dtype=dtype),
+        }
+        for batch, shape, dtype in (
+            (3, (1, 4, 5), torch.float32),
+            (5, (3, 2, 2), torch.float64),
+        )
+    ]
+    return trials_against(_by_torch, inputs, slopes=["x", "mean"])
+
+
+CALIBRATED = Exercise(
+    number="5.2",
+    title="The noise that fits",
+    prompt="""\
+A Gaussian likelihood needs a σ, and a bad one is a wrong β. Of all values
+shared by the whole batch, one makes the distortion smallest. Find it on paper
+(set a derivative to zero), and code the distortion at it (Rybkin et al.
+2020).""",
+    solution=calibrated_distortion,
+    why="""\
+The sum over all N numbers of ½ (error/σ² + log 2πσ²) has its minimum where σ²
+is the mean squared error. With it, the loss becomes N/2 · log(mean squared
+error) and a constant: no weight is left to choose. A squared-error loss with a
+guessed weight on the rate is this one at another σ.""",
+    proved="your σ² is the mean squared error, and no other shared σ costs "
+    "less.",
+    hints=(
+        "Write the sum for one σ: Σ error / (2σ²) + N log σ + constant. "
+        "Differentiate in σ.",
+        "σ² = mean squared error over all numbers of the batch. It stays in "
+        "the graph: "
+        "gradients may pass through it.",
+        "`var = (x - mean).square().mean()`; then ½ (error / var + log(2π "
+        "var)), summed over "
+        "each image.",
+    ),
+    trials=_reconstructions,
+    mistakes=(
+        Mistake(
+            "a σ for each image",
+            lambda x, mean: (
+                0.5
+                * x[0].numel()
+                * (
+                    1
+                    + torch.log(
+                        2
+                        * math.pi
+                        * (x - mean).square().flatten(1).mean(dim=1)
+                    )
+                )
+            ),
+            "You fitted a σ to each image. One for the whole batch is asked "
+            "for: a "
+            "likelihood may not know which image comes.",
+            "the distortion is wanted for each image, and so everything is "
+            "computed for "
+            "each.",
+        ),
+        Mistake(
+            "log 2π is missing",
+            lambda x, mean: (
+                calibrated_distortion(x, mean)
+                - 0.5 * x[0].numel() * math.log(2 * math.pi)
+            ),
+            "log 2π is missing: 0.92 nats for each number of an image.",
+            "it is a constant, and training does not need it. Bits per "
+            "dimension do.",
+        ),
+        Mistake(
+            "σ in place of σ²",
+            lambda x, mean: (
+                -D.Normal(mean, (x - mean).square().mean())
+                .log_prob(x)
+                .flatten(1)
+                .sum(dim=1)
+            ),
+            "You used the mean squared error as the standard deviation; it is "
+            "the "
+            "variance.",
+            "`Normal` takes a standard deviation, and the derivation ends "
+            "with σ².",
+        ),
+        Mistake(
+            "averaged over the pixels",
+            lambda x, mean: calibrated_distortion(x, mean) / x[0].numel(),
+            "You averaged over the pixels: nats per number, not per image.",
+            "σ² needs a mean, and one mean leads to the next.",
+        ),
+        Mistake(
+            "σ = 1",
+            lambda x, mean: (
+                -D.Normal(mean, 1.0).log_prob(x).flatten(1).sum(dim=1)
+            ),
+            "You left σ at 1. For pixels between 0 and 1 that is much more "
+            "noise than "
+            "there is.",
+            "½ (x − x̂)² looks like the Gaussian likelihood, and is it at σ = "
+            "1.",
+        ),
+    ),
+    alternatives=(
+        _by_torch,
+        lambda x, mean: (
+            0.5
+            * (
+                (x - mean).pow(2) / (x - mean).pow(2).mean()
+                + (x - mean).pow(2).mean().log()
+                + math.log(2 * math.pi)
+            ).sum(dim=(1, 2, 3))
+        ),
+    ),
+)

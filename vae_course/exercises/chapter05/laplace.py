@@ -1,0 +1,141 @@
+"""Exercise 5.3: the absolute error."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch import distributions as D
+
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def laplace_distortion(x, mean, scale):
+    """−log p(x|z) of Laplace pixels, whose density is exp(−|x − mean|/b) / 2b.
+
+    Args:
+        x: images, (B, C, H, W).
+        mean: reconstructions, (B, C, H, W).
+        scale: the noise b, a number.
+
+    Returns:
+        The distortion of each image, (B,), in nats.
+    """
+    error = (x - mean).abs().flatten(1).sum(dim=1)
+    return error / scale + x[0].numel() * math.log(2 * scale)
+
+
+def _laplace_of_torch(x, mean, scale) -> Tensor:
+    return -D.Laplace(mean, scale).log_prob(x).sum(dim=(1, 2, 3))
+
+
+def _scaled():
+    inputs = [
+        {
+            "x": torch.tensor([1.0, 0.0]).view(1, 1, 1, 2),
+            "mean": torch.tensor([0.5, 0.25]).view(1, 1, 1, 2),
+            "scale": 0.5,
+        }
+    ] + [
+        {
+            "x": torch.rand(batch, *shape, dtype=dtype),
+            "mean": torch.rand(batch, *shape, dtype=dtype),
+            "scale": scale,
+        }
+        for batch, shape, dtype, scale in (
+            (3, (1, 4, 5), torch.float32, 0.1),
+            (5, (3, 2, 2), torch.float64, 2.0),
+        )
+    ]
+    return trials_against(_laplace_of_torch, inputs, slopes=["x", "mean"])
+
+
+LAPLACE = Exercise(
+    number="5.3",
+    title="The absolute error",
+    prompt="""\
+Stable Diffusion's autoencoder is trained on the absolute error. That, too, is
+a likelihood: a Laplace, with noise $b$. Write its distortion, constant and
+all.""",
+    solution=laplace_distortion,
+    why="""\
+The absolute error over b, and log 2b for each number of the image. The first
+term alone cannot tell a good b from a bad one: it shrinks for ever as b grows.
+The logarithm is what b costs.""",
+    proved="the absolute error, read as a likelihood, with the price of its "
+    "noise.",
+    hints=(
+        "Take the logarithm of the density that the docstring gives, and turn "
+        "its sign.",
+        "Two terms: |x − mean| / b, and log 2b once for every number of the "
+        "image.",
+        "`(x - mean).abs().flatten(1).sum(1) / scale + x[0].numel() * "
+        "math.log(2 * "
+        "scale)`.",
+    ),
+    trials=_scaled,
+    mistakes=(
+        Mistake(
+            "the constant is missing",
+            lambda x, mean, scale: (
+                (x - mean).abs().flatten(1).sum(dim=1) / scale
+            ),
+            "log 2b is missing. Without it the best b would be infinite.",
+            "the error is what one sees in code; the constant is left out "
+            "there.",
+        ),
+        Mistake(
+            "the constant once",
+            lambda x, mean, scale: (
+                (x - mean).abs().flatten(1).sum(dim=1) / scale
+                + math.log(2 * scale)
+            ),
+            "You counted log 2b once for an image; it belongs to every number "
+            "in it.",
+            "b is a single number, and so seems its logarithm.",
+        ),
+        Mistake(
+            "a Gaussian",
+            lambda x, mean, scale: (
+                -D.Normal(mean, scale).log_prob(x).sum(dim=(1, 2, 3))
+            ),
+            "That is the distortion of a Gaussian with σ = b.",
+            "it is the likelihood one writes without thinking.",
+        ),
+        Mistake(
+            "half the error",
+            lambda x, mean, scale: (
+                0.5 * (x - mean).abs().flatten(1).sum(dim=1) / scale
+                + x[0].numel() * math.log(2 * scale)
+            ),
+            "There is no half in the exponent of a Laplace.",
+            "the Gaussian has one.",
+        ),
+        Mistake(
+            "averaged over the pixels",
+            lambda x, mean, scale: (
+                laplace_distortion(x, mean, scale) / x[0].numel()
+            ),
+            "You averaged over the pixels: nats per number, not per image.",
+            "`F.l1_loss` does it by default.",
+        ),
+        Mistake(
+            "the sign of the constant",
+            lambda x, mean, scale: (
+                (x - mean).abs().flatten(1).sum(dim=1) / scale
+                - x[0].numel() * math.log(2 * scale)
+            ),
+            "log 2b has the wrong sign: a wide density is low, and a low "
+            "density costs.",
+            "one minus of two is easily lost.",
+        ),
+    ),
+    alternatives=(
+        _laplace_of_torch,
+        lambda x, mean, scale: torch.sum(
+            torch.abs(x - mean) / scale + math.log(2.0) + math.log(scale),
+            dim=(1, 2, 3),
+        ),
+    ),
+)
