@@ -124,7 +124,7 @@ def run(source, exercise):
     module = vars(sys.modules[solution.__module__])
     names = {
         name: module[name]
-        for name in ("torch", "math", "nn", "elbo", "MLPVAE")
+        for name in ("torch", "math", "nn", "F", "elbo", "MLPVAE")
         if name in module
     }
     exec(compile(source, "<cell>", "exec"), {**names, "check": check})

@@ -63,6 +63,42 @@ def standard_normal(origin: Tensor) -> D.Independent:
     return D.Independent(normal, origin.dim(), validate_args=False)
 
 
+class StandardNormalField(D.Independent):
+    """N(0, I) over latents (C, h, w) of any height and width.
+
+    The latent of a convolutional VAE has no fixed size: it follows the image.
+    Its prior does not mind, since it is the same N(0, 1) at every position. So
+    ``log_prob`` and ``kl_divergence`` take latents of whatever size they are
+    given, and only what has to choose a size (``sample``, ``mean``,
+    ``event_shape``) goes by ``origin``, the size the model was made for.
+    """
+
+    def __init__(self, origin: Tensor):
+        super().__init__(standard_normal(origin).base_dist, origin.dim())
+
+    def over(self, event_shape: Sequence[int]) -> D.Independent:
+        """The same prior over latents of this shape.
+
+        Raises:
+            ValueError: it is not (C, h, w) with this prior's C.
+        """
+        channels = self.event_shape[0]
+        if len(event_shape) != 3 or event_shape[0] != channels:
+            raise ValueError(
+                f"This prior is over latents ({channels}, h, w) of any h and "
+                f"w, not over {tuple(event_shape)}."
+            )
+        return standard_normal(self.mean.new_zeros(event_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.over(value.shape[-3:]).log_prob(value)
+
+
+@D.register_kl(D.Independent, StandardNormalField)
+def _kl_to_field(q: D.Independent, prior: StandardNormalField) -> Tensor:
+    return D.kl_divergence(q, prior.over(q.event_shape))
+
+
 class PixelBernoulli(D.Bernoulli):
     """Bernoulli pixels that can also be asked about grey images.
 

@@ -44,6 +44,8 @@ class ImageSet:
         labels: classes, (N,).
         stochastic: draw each grey pixel as 0 or 1, with its brightness as the
             probability of 1, anew at every read (see :meth:`binarized`).
+        centred: hand out images in [−1, 1] instead of [0, 1], as the models of
+            chapters 6 and 7 take them.
 
     Raises:
         ValueError: there are no images, or the shapes or types do not fit.
@@ -52,6 +54,7 @@ class ImageSet:
     pixels: Tensor
     labels: Tensor
     stochastic: bool = False
+    centred: bool = False
 
     def __post_init__(self):
         if self.pixels.dim() != 4 or self.pixels.dtype != torch.uint8:
@@ -69,9 +72,10 @@ class ImageSet:
         return len(self.pixels)
 
     def __getitem__(self, index) -> Tensor:
-        """Images in [0, 1] as float32, (B, C, H, W) for a slice or a list."""
+        """Float32 images, (B, C, H, W) for a slice or a list, in [0, 1]."""
         images = self.pixels[index].float() / 255
-        return torch.bernoulli(images) if self.stochastic else images
+        images = torch.bernoulli(images) if self.stochastic else images
+        return 2 * images - 1 if self.centred else images
 
     @property
     def image_shape(self) -> torch.Size:

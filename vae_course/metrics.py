@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vae_course.core import VAE, log_importance_weights
 
@@ -104,9 +105,110 @@ def active_units(vae: VAE, images, *, threshold: float = 0.01) -> Tensor:
     return posterior_means(vae, images).var(dim=0) > threshold
 
 
+@torch.no_grad()
+def latent_scale(
+    vae: VAE, images, *, batch_size: int = 16, seed: int = 0
+) -> float:
+    """1/std of the latents drawn for ``images``, over all their numbers.
+
+    The factor that gives a diffusion model inputs of unit variance: one scalar
+    for all channels and positions, measured on draws from q(z|x), not on its
+    means (Rombach et al. 2022, https://arxiv.org/abs/2112.10752, appendix G).
+    Nothing is changed by measuring; what keeps it is
+    ``vae.config = replace(vae.config, scaling_factor=...)``.
+
+    Args:
+        vae: the model.
+        images: an ImageSet or a float tensor (N, C, H, W), as the model takes
+            them.
+        batch_size: images encoded at a time.
+        seed: of the draws; the caller's random state is left as it was.
+
+    Raises:
+        ValueError: there are no images.
+    """
+    if len(images) == 0:
+        raise ValueError("There are no images to measure latents on.")
+    device = next(vae.parameters()).device
+    count, total, squares = 0, 0.0, 0.0
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for start in range(0, len(images), batch_size):
+            x = images[start : start + batch_size].to(device)
+            z = vae.encode(x).sample().cpu().double()
+            count += z.numel()
+            total += z.sum().item()
+            squares += z.square().sum().item()
+    return (squares / count - (total / count) ** 2) ** -0.5
+
+
 def bits_per_dimension(nats: float | Tensor, image_shape: Sequence[int]):
     """Nats per image as bits per pixel value: nats / (C·H·W · log 2)."""
     return nats / (math.prod(image_shape) * math.log(2))
+
+
+def psnr(x: Tensor, y: Tensor, data_range: float = 1.0) -> Tensor:
+    """Peak signal-to-noise ratio of each pair of images, (B,), in decibels.
+
+    10 · log10(range² / mean squared error); infinite where they are equal.
+
+    Args:
+        x: images, (B, C, H, W).
+        y: images of the same shape.
+        data_range: white minus black: 1 for [0, 1], 2 for [−1, 1].
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    _check_pair(x, y)
+    error = (x - y).square().flatten(1).mean(dim=1)
+    return 10 * torch.log10(data_range**2 / error)
+
+
+def ssim(x: Tensor, y: Tensor, data_range: float = 1.0) -> Tensor:
+    """Structural similarity of each pair of images, (B,); 1 where equal.
+
+    Wang et al. 2004, "Image quality assessment", equation 13, averaged over
+    positions and channels; windows are Gaussian, 11×11 with σ = 1.5, and lie
+    wholly inside the image.
+
+    Args:
+        x: images, (B, C, H, W), at least 11 pixels high and wide.
+        y: images of the same shape.
+        data_range: white minus black: 1 for [0, 1], 2 for [−1, 1].
+
+    Raises:
+        ValueError: the shapes differ, or the images are smaller than a window.
+    """
+    _check_pair(x, y)
+    if min(x.shape[-2:]) < 11:
+        raise ValueError(
+            f"SSIM looks through windows of 11×11; got {tuple(x.shape)}."
+        )
+    place = torch.arange(-5, 6, dtype=x.dtype, device=x.device)
+    window = torch.softmax(-(place**2) / (2 * 1.5**2), dim=0)  # sums to 1
+
+    def blurred(image: Tensor) -> Tensor:
+        image = image.flatten(0, 1).unsqueeze(1)  # (B·C, 1, H, W)
+        image = F.conv2d(image, window.view(1, 1, -1, 1))
+        return F.conv2d(image, window.view(1, 1, 1, -1))
+
+    mean_x, mean_y = blurred(x), blurred(y)
+    var_x = blurred(x * x) - mean_x**2
+    var_y = blurred(y * y) - mean_y**2
+    covariance = blurred(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    return similarity.view(len(x), -1).mean(dim=1)
+
+
+def _check_pair(x: Tensor, y: Tensor) -> None:
+    if x.shape != y.shape or x.dim() != 4:
+        raise ValueError(
+            "Two batches of one shape (B, C, H, W) are compared, got "
+            f"{tuple(x.shape)} and {tuple(y.shape)}."
+        )
 
 
 def pixel_entropy(images) -> Tensor:

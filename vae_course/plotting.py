@@ -141,6 +141,36 @@ def comparison(
     return figure
 
 
+def panels(
+    images: dict[str, Tensor],
+    *,
+    side: float = 2.2,
+    title: str = "",
+    alt: str = "",
+) -> Figure:
+    """A few images side by side, each under its name.
+
+    Args:
+        images: name → one image, (C, H, W) or (1, C, H, W), in [0, 1].
+        side: width of each, in inches.
+        title: the figure's one message.
+        alt: what there is to see; the names if empty.
+    """
+    shown = {name: image.reshape(image.shape[-3:]) for name, image in
+             images.items()}  # fmt: skip
+    tallest = max(i.shape[1] / i.shape[2] for i in shown.values())
+    alt = alt or f"Images side by side: {', '.join(shown)}."
+    figure = new_figure(
+        side * len(shown), side * tallest + 0.4 + 0.3 * bool(title), alt
+    )
+    row = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axis, (name, image) in zip(row, shown.items(), strict=True):
+        _draw(axis, image)
+        axis.set(title=name, xticks=[], yticks=[])
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
 def loss_curves(history: History, *, title: str = "", alt: str = "") -> Figure:
     """Distortion, rate and their sum after each epoch, in nats per image.
 

@@ -1,0 +1,231 @@
+"""Our Stable Diffusion autoencoder against diffusers', side by side.
+
+``python -m benchmarks.sd_vae`` times both in turn in one process, measures the
+peak memory of each in a process of its own, prints the table and writes it to
+results/sd_vae.json. Weights are random; the architecture is sd1 in full size.
+Memory is the peak above the weights and the input, as Linux counts it; other
+systems get times alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vae_course import strips
+from vae_course.sd import PRESETS, AutoencoderKL
+
+RESULTS = Path(__file__).parent.parent / "results" / "sd_vae.json"
+COMMAND = "python -m benchmarks.sd_vae"
+LARGE = 1024
+CODERS = ("theirs", "ours", "strips", "tiles")
+
+
+def diffusers_model():
+    """diffusers' AutoencoderKL in the sd1 configuration."""
+    import diffusers
+
+    diffusers.logging.set_verbosity_error()
+    return diffusers.AutoencoderKL(
+        **vars(PRESETS["sd1"]),
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+    ).eval()
+
+
+def coder(which: str, task: str, dtype: torch.dtype, state=None):
+    """One way of encoding or decoding, as a function of one tensor."""
+    torch.manual_seed(0)
+    if which in ("theirs", "tiles"):
+        model = diffusers_model()
+        if state is not None:
+            model.load_state_dict(state)
+        model.to(dtype)
+        if which == "tiles":
+            model.enable_tiling()
+        if task == "encode":
+            return lambda x: model.encode(x).latent_dist.mean
+        return lambda z: model.decode(z).sample
+    model = AutoencoderKL("sd1")
+    if state is not None:
+        model.load_state_dict(state)
+    model.to(dtype)
+    if task == "encode":
+        return lambda x: model.encode(x).mean
+    if which == "strips":
+        return lambda z: strips.decode(model, z).mean
+    return lambda z: model.decode(z).mean
+
+
+def example(task: str, size: int, dtype: torch.dtype) -> Tensor:
+    """One image, or the latent of one, of this side in pixels."""
+    generator = torch.Generator().manual_seed(size)
+    if task == "encode":
+        x = torch.rand(1, 3, size, size, generator=generator)
+        return (2 * x - 1).to(dtype)
+    shape = (1, 4, size // 8, size // 8)
+    return torch.randn(shape, generator=generator).to(dtype)
+
+
+def in_turn(coders: dict, x: Tensor, repeats: int) -> dict[str, float]:
+    """Median seconds of each, measured in turn after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in coders}
+    for _ in range(1 + repeats):
+        for name, run in coders.items():
+            start = time.perf_counter()
+            run(x)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(s[1:]) for name, s in seconds.items()}
+
+
+def status(name: str) -> float:
+    """A line of /proc/self/status, in MiB."""
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise LookupError(name)
+
+
+def print_peak(which: str, task: str, size: int, dtype: torch.dtype) -> None:
+    """Prints the peak memory of one run of this process, in MiB."""
+    run = coder(which, task, dtype)
+    run(example(task, 64, dtype))  # libraries load, weights are laid out
+    x = example(task, size, dtype)
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    run(x)
+    print(status("VmHWM") - before)
+
+
+def peak(which: str, task: str, size: int, dtype: str) -> float | None:
+    """The peak memory above the weights in a fresh process, in MiB."""
+    if sys.platform != "linux":
+        return None
+    arguments = ["--peak", which, task, str(size), dtype]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sd_vae", *arguments],
+        # Freed memory goes back at once, so the peak is what was in use.
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1])
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    """‖a − b‖ / ‖b‖."""
+    return ((a - b).norm() / b.norm()).item()
+
+
+def row(coders: dict, task: str, size: int, dtype: str, repeats: int) -> dict:
+    """One line of the table: the ratios are to the first of the coders."""
+    x = example(task, size, getattr(torch, dtype))
+    seconds = in_turn(coders, x, repeats)
+    memory = {name: peak(name, task, size, dtype) for name in coders}
+    first, *others = coders
+    reference = coders[first](x).float()
+    entry = {"task": task, "size": size, "dtype": dtype}
+    for name in coders:
+        entry[name] = {"seconds": round(seconds[name], 3)}
+        if memory[name] is not None:
+            entry[name]["MiB"] = round(memory[name])
+    for name in others:
+        entry[name]["time ratio"] = round(seconds[name] / seconds[first], 3)
+        if memory[name] is not None:
+            ratio = memory[name] / memory[first]
+            entry[name]["memory ratio"] = round(ratio, 3)
+        error = relative(coders[name](x).float(), reference)
+        entry[name]["difference"] = float(f"{error:.1e}")
+    return entry
+
+
+def show(entry: dict) -> None:
+    """Prints one entry of the table."""
+    head = f"{entry['task']:<7}{entry['size']:>5}  {entry['dtype']:<9}"
+    for name in CODERS:
+        if name not in entry:
+            continue
+        cells = [
+            f"{key} {value:g}"
+            for key, value in entry[name].items()
+            if value is not None
+        ]
+        print(f"{head}{name:<7}" + "  ".join(cells), flush=True)
+        head = " " * len(head)
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[128, 256, 512]
+    )
+    parser.add_argument(
+        "--large",
+        type=int,
+        nargs="*",
+        default=[LARGE],
+        help="sizes at which plain, strips and tiles are compared",
+    )
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--no-write", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.peak:
+        which, task, size, dtype = chosen.peak
+        print_peak(which, task, int(size), getattr(torch, dtype))
+        return
+    torch.manual_seed(0)
+    state = diffusers_model().state_dict()
+    table = []
+    for dtype in ("float32", "bfloat16"):
+        for task in ("encode", "decode"):
+            coders = {
+                name: coder(name, task, getattr(torch, dtype), state)
+                for name in ("theirs", "ours")
+            }
+            for size in chosen.sizes:
+                entry = row(coders, task, size, dtype, chosen.repeats)
+                table.append(entry)
+                show(entry)
+    coders = {
+        name: coder(name, "decode", torch.float32, state) for name in CODERS
+    }
+    for size in chosen.large:
+        entry = row(coders, "decode", size, "float32", 1)
+        plain = entry["ours"]["seconds"]
+        entry["strips"]["time to ours"] = round(
+            entry["strips"]["seconds"] / plain, 3
+        )
+        table.append(entry)
+        show(entry)
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "diffusers": version("diffusers"),
+    }
+    print(machine)
+    if not chosen.no_write:
+        RESULTS.parent.mkdir(exist_ok=True)
+        content = {"command": COMMAND, "machine": machine, "table": table}
+        RESULTS.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        print(f"Written to {RESULTS.name}.")
+
+
+if __name__ == "__main__":
+    main()

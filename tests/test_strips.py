@@ -1,0 +1,77 @@
+"""Decoding by strips is the plain decode, whatever the strips."""
+
+import pytest
+import torch
+from torch import nn
+
+from vae_course import strips
+from vae_course.sd import PRESETS, AutoencoderKL, Config
+
+CONFIGS = {
+    "small": PRESETS["small"],
+    "narrowing": Config(
+        block_out_channels=(12, 24, 18), norm_num_groups=6, layers_per_block=1
+    ),
+}
+
+
+def model(name: str, dtype=torch.float64) -> AutoencoderKL:
+    """A decoder whose norms are not the identity."""
+    torch.manual_seed(0)
+    vae = AutoencoderKL(CONFIGS[name]).to(dtype)
+    with torch.no_grad():
+        for parameter in vae.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    return vae
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 16, 1000])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (8, 2)])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_strips_equal_the_plain_decode(name, size, rows):
+    vae = model(name)
+    z = torch.randn(2, 4, *size, dtype=torch.float64)
+    with torch.no_grad():
+        plain = vae.decode(z).mean
+    by_strips = strips.decode(vae, z, rows).mean
+    assert ((by_strips - plain).norm() / plain.norm()).item() < 1e-12
+
+
+def test_in_single_precision_too():
+    vae = model("small", torch.float32)
+    z = torch.randn(1, 4, 16, 16)
+    with torch.no_grad():
+        plain = vae.decode(z).mean
+    by_strips = strips.decode(vae, z).mean
+    assert ((by_strips - plain).norm() / plain.norm()).item() < 1e-5
+
+
+def test_the_latent_is_left_alone():
+    vae = model("small", torch.float32)
+    z = torch.randn(1, 4, 8, 8)
+    before = z.clone()
+    strips.decode(vae, z)
+    assert torch.equal(z, before)
+
+
+@pytest.mark.parametrize("mean", [0.0, 300.0])
+def test_global_statistics_are_group_norms(mean):
+    torch.manual_seed(0)
+    norm = nn.GroupNorm(3, 12, eps=1e-6)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    x = mean + torch.randn(2, 12, 10, 7)
+    scale, shift = strips.normalisation(norm, x, rows=4)
+    expected = norm.double()(x.double()).float()
+    # With a mean of 300, scale · x and the shift cancel to 1 in 300.
+    bound = 1e-6 * max(1, mean)
+    torch.testing.assert_close(scale * x + shift, expected, atol=bound, rtol=0)
+
+
+def test_a_strip_needs_a_row_and_a_latent():
+    vae = model("small", torch.float32)
+    with pytest.raises(ValueError, match="rows=0"):
+        strips.decode(vae, torch.zeros(1, 4, 8, 8), rows=0)
+    with pytest.raises(ValueError, match="latents"):
+        strips.decode(vae, torch.zeros(1, 3, 8, 8))

@@ -1,0 +1,168 @@
+"""Exercise 6.3: self-attention over the positions of an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def spatial_attention(q, k, v):
+    """What each position gathers from all positions of its image.
+
+    Args:
+        q: what each position asks for, (B, C, H, W).
+        k: what each position offers, same shape.
+        v: what it hands over, same shape.
+
+    Returns:
+        For each position the mean of all v, weighted by the softmax of
+        ⟨q, k⟩ / √C over the positions asked, (B, C, H, W).
+    """
+    asked, offered = q.flatten(2), k.flatten(2)  # (B, C, H·W)
+    scores = asked.transpose(1, 2) @ offered / math.sqrt(q.shape[1])
+    weights = scores.softmax(dim=2)  # (B, asking, asked), each row sums to 1
+    return (v.flatten(2) @ weights.transpose(1, 2)).reshape(q.shape)
+
+
+def _by_torch(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    rows = (a.flatten(2).transpose(1, 2) for a in (q, k, v))  # (B, HW, C)
+    y = F.scaled_dot_product_attention(*rows)
+    return y.transpose(1, 2).reshape(q.shape)
+
+
+def _inputs() -> Iterator[dict[str, Tensor]]:
+    for shape, dtype in (
+        ((1, 3, 1, 2), torch.float32),
+        ((2, 4, 3, 2), torch.float32),
+        ((2, 5, 3, 4), torch.float64),
+    ):
+        yield {name: 1.5 * torch.randn(shape, dtype=dtype) for name in "qkv"}
+
+
+def _attend(q, k, v, divisor, softmax_dim=2):
+    a, b, c = (t.flatten(2) for t in (q, k, v))
+    weights = (a.transpose(1, 2) @ b / divisor).softmax(dim=softmax_dim)
+    return (c @ weights.transpose(1, 2)).reshape(q.shape)
+
+
+def _scrambled(q, k, v):
+    b, c, h, w = q.shape
+    rows = (t.reshape(b, h * w, c) for t in (q, k, v))
+    return F.scaled_dot_product_attention(*rows).reshape(b, c, h, w)
+
+
+def _among_channels(q, k, v):
+    a, b, c = (t.flatten(2) for t in (q, k, v))
+    weights = (a @ b.transpose(1, 2) / math.sqrt(q.shape[1])).softmax(dim=2)
+    return (weights @ c).reshape(q.shape)
+
+
+ATTENTION = Exercise(
+    number="6.3",
+    title="Attention over space",
+    prompt="""\
+Write self-attention with one head over the H·W positions of an image. Each
+position asks (`q`), each position offers (`k`), and each hands over (`v`). The
+weight of position j for position i is the softmax over j of the inner product
+of their C numbers, divided by $\\sqrt C$. Do it by hand, with `@` and
+`softmax`.""",
+    solution=spatial_attention,
+    why="""\
+An image is a set of H·W vectors with C numbers each; `flatten(2)` keeps the
+channels together, and a transpose makes them rows. The division by √C keeps
+the scores at the size of one number, whatever C is, so the softmax neither
+starts flat nor stuck on one position. The matrix of weights has (H·W)²
+entries: that is why attention stands where the image is smallest.""",
+    proved="your attention equals PyTorch's fused one, with its three "
+    "gradients.",
+    hints=(
+        "How many positions are there, and how many numbers does each have? "
+        "Bring q, k and v into that form first.",
+        "`q.flatten(2)` is (B, C, H·W): its columns are positions. The scores "
+        "are the inner products of columns: (B, H·W, H·W).",
+        "scores = q.flatten(2).transpose(1, 2) @ k.flatten(2) / √C; softmax "
+        "over the last axis; then the weighted sum of the columns of v.",
+    ),
+    trials=lambda: trials_against(_by_torch, _inputs(), ("q", "k", "v")),
+    mistakes=(
+        Mistake(
+            "no division by √C",
+            lambda q, k, v: _attend(q, k, v, 1.0),
+            "The scores are not divided by √C.",
+            "it works as long as C is small. At 512 channels the softmax "
+            "then looks at a single position, and its gradient is gone.",
+        ),
+        Mistake(
+            "divided by C",
+            lambda q, k, v: _attend(q, k, v, q.shape[1]),
+            "You divide the scores by C; it is the root of C.",
+            "an average would divide by the number of terms. Here the size of "
+            "the sum grows like its root.",
+        ),
+        Mistake(
+            "divided by the root of the positions",
+            lambda q, k, v: _attend(
+                q, k, v, math.sqrt(q.shape[2] * q.shape[3])
+            ),
+            "You divide by √(H·W); the sum runs over the C channels.",
+            "after a transpose it is easy to read the wrong axis.",
+        ),
+        Mistake(
+            "softmax over those who ask",
+            lambda q, k, v: _attend(
+                q, k, v, math.sqrt(q.shape[1]), softmax_dim=1
+            ),
+            "Your softmax runs over the positions that ask; for each of them "
+            "the weights of the positions *asked* should sum to 1.",
+            "both axes have the same length, so no shape complains.",
+        ),
+        Mistake(
+            "reshape for transpose",
+            _scrambled,
+            "A `reshape` to (B, H·W, C) does not turn channels into columns: "
+            "it cuts the memory into other pieces, and mixes pixels with "
+            "channels.",
+            "the shape is right. `flatten(2).transpose(1, 2)` moves the "
+            "numbers, too.",
+        ),
+        Mistake(
+            "attention among channels",
+            _among_channels,
+            "Your weights are C×C: channels look at channels. Positions "
+            "should look at positions, (H·W)×(H·W).",
+            "one transpose on the other factor makes the difference.",
+        ),
+        Mistake(
+            "queries and keys swapped",
+            lambda q, k, v: _attend(k, q, v, math.sqrt(q.shape[1])),
+            "q and k have changed places: position i weighs by what it "
+            "offers, not by what it asks for.",
+            "the formula looks symmetric, up to the axis of the softmax.",
+        ),
+    ),
+    alternatives=(
+        _by_torch,
+        lambda q, k, v: torch.einsum(
+            "bij,bcj->bci",
+            (
+                torch.einsum("bci,bcj->bij", q.flatten(2), k.flatten(2))
+                / q.shape[1] ** 0.5
+            ).softmax(dim=-1),
+            v.flatten(2),
+        ).reshape(q.shape),
+        lambda q, k, v: torch.stack(
+            [
+                F.scaled_dot_product_attention(
+                    a.flatten(1).T, b.flatten(1).T, c.flatten(1).T
+                ).T.reshape(a.shape)
+                for a, b, c in zip(q, k, v, strict=True)
+            ]
+        ),
+    ),
+)

@@ -1,0 +1,193 @@
+"""Exercise 6.2: group norm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def group_norm(x, groups, eps):
+    """Each group of channels of each image, with mean 0 and variance 1.
+
+    Args:
+        x: activations, (B, C, H, W).
+        groups: how many; they are neighbouring channels, C / groups each.
+        eps: added to the variance, so that a flat group is not divided by 0.
+
+    Returns:
+        The normalised activations, (B, C, H, W).
+    """
+    g = x.reshape(len(x), groups, -1)  # (B, groups, C/groups · H · W)
+    mean = g.mean(dim=2, keepdim=True)
+    variance = (g - mean).square().mean(dim=2, keepdim=True)
+    return ((g - mean) / (variance + eps).sqrt()).reshape(x.shape)
+
+
+def _activations() -> Iterator[dict[str, Any]]:
+    yield {
+        "x": torch.tensor([1.0, 3.0, -2.0, 0.0]).view(1, 2, 1, 2),
+        "groups": 1,
+        "eps": 1e-6,
+    }
+    for shape, groups, size, eps, dtype in (
+        ((2, 6, 2, 2), 3, 2.0, 1e-6, torch.float32),
+        # A variance as small as eps: here it matters where eps stands.
+        ((3, 8, 3, 2), 2, 0.1, 1e-2, torch.float32),
+        ((2, 6, 3, 3), 2, 3e-3, 1e-6, torch.float64),
+    ):
+        offset = size * torch.arange(shape[1]).view(1, -1, 1, 1)
+        x = size * torch.randn(shape, dtype=dtype) + offset.to(dtype)
+        yield {"x": x, "groups": groups, "eps": eps}
+
+
+def _over(x, view, dims, eps, correction=0):
+    g = x.reshape(view)
+    mean = g.mean(dim=dims, keepdim=True)
+    variance = g.var(dim=dims, keepdim=True, correction=correction)
+    return ((g - mean) / (variance + eps).sqrt()).reshape(x.shape)
+
+
+def _grouped(x, groups):
+    return x.reshape(len(x), groups, -1)
+
+
+GROUP_NORM = Exercise(
+    number="6.2",
+    title="Group norm",
+    prompt="""\
+Write group norm without its learned scale and shift: the channels are divided
+into `groups` of neighbours, and each group of each image gets mean 0 and
+variance 1, over its channels and all positions at once. `eps` is added to the
+variance, inside the root. The variance is the plain mean of squares: divide by
+the number of values, not by one less.""",
+    solution=group_norm,
+    why="""\
+`reshape` puts everything that shares its statistics on one axis: a channel's
+neighbours and all its pixels. Nothing is averaged over the batch, so an image
+is treated alike whatever stands beside it and however large the batch is; that
+is why the large autoencoders, trained with few images at a time, use it.
+`F.group_norm(x, groups, eps=eps)` is the same.""",
+    proved="your group norm equals PyTorch's, down to variances as small as "
+    "eps.",
+    hints=(
+        "Which numbers share a mean? For one image: the pixels of how many "
+        "channels?",
+        "`x.reshape(B, groups, -1)` has everything that belongs together on "
+        "its last axis.",
+        "Take mean and variance over dim 2 with keepdim, subtract, divide by "
+        "the root of variance + eps, and reshape back to x.shape.",
+    ),
+    trials=lambda: trials_against(
+        lambda x, groups, eps: F.group_norm(x, groups, eps=eps),
+        _activations(),
+    ),
+    mistakes=(
+        Mistake(
+            "batch norm",
+            lambda x, groups, eps: _over(x, x.shape, (0, 2, 3), eps),
+            "You normalise each channel over the whole batch: that is batch "
+            "norm. What an image becomes then depends on its neighbours.",
+            "it is the norm that everybody learns first.",
+        ),
+        Mistake(
+            "layer norm",
+            lambda x, groups, eps: _over(x, (len(x), -1), 1, eps),
+            "You take one mean over all channels of an image: that is a "
+            "single group.",
+            "the groups are easily forgotten; the shapes fit without them.",
+        ),
+        Mistake(
+            "instance norm",
+            lambda x, groups, eps: _over(x, x.shape, (2, 3), eps),
+            "You normalise each channel by itself: that is as many groups as "
+            "channels.",
+            "means over the last two axes are written quickly.",
+        ),
+        Mistake(
+            "one less than the number",
+            lambda x, groups, eps: _over(
+                x, (len(x), groups, -1), 2, eps, correction=1
+            ),
+            "Your variance divides by one less than the number of values.",
+            "`Tensor.var` does so unless it is told `correction=0`.",
+        ),
+        Mistake(
+            "eps outside the root",
+            lambda x, groups, eps: (
+                (_grouped(x, groups) - _grouped(x, groups).mean(2, True))
+                / (
+                    _grouped(x, groups)
+                    .var(2, correction=0, keepdim=True)
+                    .sqrt()
+                    + eps
+                )
+            ).reshape(x.shape),
+            "You add eps to the standard deviation; it belongs to the "
+            "variance, inside the root. It only shows where the activations "
+            "are small.",
+            "either prevents a division by zero, and for large activations "
+            "nobody sees a difference.",
+        ),
+        Mistake(
+            "eps is forgotten",
+            lambda x, groups, eps: _over(x, (len(x), groups, -1), 2, 0.0),
+            "You leave eps out. A group that is flat would be divided by "
+            "zero, and small activations come out too large.",
+            "on ordinary numbers it changes nothing that one sees.",
+        ),
+        Mistake(
+            "eps of 1e-5",
+            lambda x, groups, eps: _over(x, (len(x), groups, -1), 2, 1e-5),
+            "You use 1e-5 whatever the caller asks for; this family of models "
+            "was trained with 1e-6.",
+            "1e-5 is what PyTorch takes when nobody says otherwise.",
+            also=(lambda x, groups, eps: F.group_norm(x, groups),),
+        ),
+        Mistake(
+            "the mean stays",
+            lambda x, groups, eps: (
+                _grouped(x, groups)
+                / (
+                    _grouped(x, groups).var(2, correction=0, keepdim=True)
+                    + eps
+                ).sqrt()
+            ).reshape(x.shape),
+            "You divide, and forget to subtract the mean.",
+            "scaling is the part that one thinks of.",
+        ),
+        Mistake(
+            "channels dealt out like cards",
+            lambda x, groups, eps: _over(
+                x,
+                (len(x), x.shape[1] // groups, groups, *x.shape[2:]),
+                (1, 3, 4),
+                eps,
+            ),
+            "Your groups take every n-th channel; they are neighbours: the "
+            "first C/groups channels are the first group.",
+            "in a reshape to (B, C/groups, groups, …) the two axes are in the "
+            "wrong order, and every shape fits.",
+        ),
+    ),
+    alternatives=(
+        lambda x, groups, eps: F.group_norm(x, groups, eps=eps),
+        lambda x, groups, eps: torch.cat(
+            [
+                (part - part.mean(dim=(1, 2, 3), keepdim=True))
+                * (
+                    part.var(dim=(1, 2, 3), correction=0, keepdim=True) + eps
+                ).rsqrt()
+                for part in x.chunk(groups, dim=1)
+            ],
+            dim=1,
+        ),
+        lambda x, groups, eps: F.layer_norm(
+            x.reshape(len(x), groups, -1), (x[0].numel() // groups,), eps=eps
+        ).reshape(x.shape),
+    ),
+)

@@ -1,0 +1,149 @@
+"""Exercise 6.4: the peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from vae_course import metrics
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def psnr(x, y):
+    """Peak signal-to-noise ratio of each pair of images, in decibels.
+
+    Args:
+        x: images in [−1, 1], (B, C, H, W).
+        y: reconstructions of them, same shape.
+
+    Returns:
+        10 · log10(range² / mean squared error) for each image, (B,); the range
+        is what lies between black and white.
+    """
+    error = (x - y).square().flatten(1).mean(dim=1)  # (B,)
+    return 10 * torch.log10(2**2 / error)
+
+
+def _pairs() -> Iterator[dict[str, Tensor]]:
+    yield {
+        "x": torch.tensor([1.0, -1.0]).view(1, 1, 1, 2),
+        "y": torch.tensor([0.8, -1.0]).view(1, 1, 1, 2),
+    }
+    for shape, dtype in (
+        ((3, 3, 4, 4), torch.float32),
+        ((4, 1, 5, 3), torch.float64),
+    ):
+        x = 2 * torch.rand(shape, dtype=dtype) - 1
+        noise = torch.randn(shape, dtype=dtype)
+        sizes = torch.logspace(-2, -0.3, len(x), dtype=dtype)
+        yield {"x": x, "y": x + sizes.view(-1, 1, 1, 1) * noise}
+
+
+def _mse(x: Tensor, y: Tensor) -> Tensor:
+    return (x - y).square().flatten(1).mean(dim=1)
+
+
+PSNR = Exercise(
+    number="6.4",
+    title="Decibels",
+    prompt="""\
+Papers on compression report the peak signal-to-noise ratio: ten times the
+logarithm, to the base 10, of the squared range of a pixel over the mean
+squared error. Write it for images in **[−1, 1]**, one number an image.""",
+    solution=psnr,
+    why="""\
+The range is 2, from −1 to 1, so the same pair of images has the same PSNR
+whether its pixels live in [0, 1], in [−1, 1] or in bytes. Forgetting that
+shifts every result by 6.02 dB, which is more than most papers gain.""",
+    proved="your PSNR is one number an image, and the same as if the pixels "
+    "were in [0, 1].",
+    hints=(
+        "How far apart are black and white here?",
+        "Flatten each image, and take the mean of its squared differences: "
+        "(B,). The batch is not averaged.",
+        "10 · log10(2² / error), with `torch.log10`.",
+    ),
+    trials=lambda: trials_against(
+        lambda x, y: metrics.psnr((x + 1) / 2, (y + 1) / 2, 1.0),
+        _pairs(),
+        ("y",),
+    ),
+    mistakes=(
+        Mistake(
+            "a range of 1",
+            lambda x, y: 10 * torch.log10(1 / _mse(x, y)),
+            "You took 1 for the range; from −1 to 1 it is 2. Your numbers are "
+            "6.02 dB too low.",
+            "the formula is printed for pixels in [0, 1].",
+        ),
+        Mistake(
+            "a range of 255",
+            lambda x, y: 10 * torch.log10(255**2 / _mse(x, y)),
+            "You took 255 for the range, as for bytes; here it is 2.",
+            "255 stands in the formula wherever images are bytes.",
+        ),
+        Mistake(
+            "2, not squared",
+            lambda x, y: 10 * torch.log10(2 / _mse(x, y)),
+            "The range is not squared, and the error is: your numbers are "
+            "3.01 dB too low.",
+            "for a range of 1 the square makes no difference.",
+        ),
+        Mistake(
+            "averaged over the batch",
+            lambda x, y: 10 * torch.log10(4 / (x - y).square().mean()),
+            "You averaged the error over the whole batch: one number is left, "
+            "and the worst image rules it.",
+            "`mean()` without a dimension averages everything.",
+            also=(lambda x, y: (10 * torch.log10(4 / _mse(x, y))).mean(),),
+        ),
+        Mistake(
+            "twenty for ten",
+            lambda x, y: 20 * torch.log10(4 / _mse(x, y)),
+            "20 · log10 goes with the *root* of the error; with the mean "
+            "squared error it is 10.",
+            "both forms are in use, and look alike.",
+        ),
+        Mistake(
+            "the root and ten",
+            lambda x, y: 10 * torch.log10(2 / _mse(x, y).sqrt()),
+            "You took the root of the error; then it is 20 · log10, and your "
+            "numbers are half of what they should be.",
+            "both forms are in use, and look alike.",
+        ),
+        Mistake(
+            "the natural logarithm",
+            lambda x, y: 10 * torch.log(4 / _mse(x, y)),
+            "This is the logarithm to the base e; decibels go with 10.",
+            "`torch.log` is the natural one.",
+        ),
+        Mistake(
+            "summed over the pixels",
+            lambda x, y: (
+                10 * torch.log10(4 / (x - y).square().flatten(1).sum(dim=1))
+            ),
+            "The squared error is summed, not averaged, so larger images look "
+            "worse.",
+            "losses in this course are sums. This is not a loss.",
+        ),
+    ),
+    alternatives=(
+        lambda x, y: metrics.psnr(x, y, data_range=2.0),
+        lambda x, y: (
+            20
+            * (
+                math.log10(2)
+                - 0.5 * (x - y).pow(2).mean(dim=(1, 2, 3)).log10()
+            )
+        ),
+        lambda x, y: torch.stack(
+            [
+                -10 * ((a - b) / 2).square().mean().log10()
+                for a, b in zip(x, y, strict=True)
+            ]
+        ),
+    ),
+)

@@ -1,0 +1,158 @@
+"""Exercise 7.2: from the encoder's output to a latent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from vae_course.core import diagonal_gaussian
+from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+
+
+def draw_latent(moments, noise):
+    """A latent drawn from q(z|x), given the encoder's output.
+
+    Args:
+        moments: the means, then the log-variances, (B, 2·C, h, w).
+        noise: draws from N(0, 1), (B, C, h, w).
+
+    Returns:
+        The latent z = μ + σ ⊙ ε, (B, C, h, w), with log σ² clamped to
+        [−30, 20].
+    """
+    mean, log_var = moments.chunk(2, dim=1)
+    std = torch.exp(0.5 * log_var.clamp(-30, 20))
+    return mean + std * noise
+
+
+def _by_torch(moments: Tensor, noise: Tensor) -> Tensor:
+    c = moments.shape[1] // 2
+    log_var = torch.clamp(moments[:, c:], -30, 20)
+    q = diagonal_gaussian(moments[:, :c], log_var)
+    return q.mean + q.stddev * noise
+
+
+def _inputs() -> Iterator[dict[str, Tensor]]:
+    yield {
+        "moments": torch.tensor([1.0, -2.0]).view(1, 2, 1, 1),
+        "noise": torch.tensor([0.5]).view(1, 1, 1, 1),
+    }
+    for batch, channels, size, dtype in (
+        (2, 4, 2, torch.float32),
+        (3, 2, 3, torch.float64),
+    ):
+        moments = torch.randn(batch, 2 * channels, size, size, dtype=dtype)
+        moments[0, channels, 0, 0] = 40.0  # must be clamped to 20
+        moments[0, channels, 0, 1] = 25.0
+        noise = torch.randn(batch, channels, size, size, dtype=dtype)
+        yield {"moments": moments, "noise": noise}
+
+
+def _with(std):
+    def draw(moments, noise):
+        mean, log_var = moments.chunk(2, dim=1)
+        return mean + std(log_var) * noise
+
+    return draw
+
+
+MOMENTS = Exercise(
+    number="7.2",
+    title="From moments to a latent",
+    prompt="""\
+The encoder ends in 2·C channels: first C means, then C log-variances. Draw a
+latent from them with the noise that is given, and clamp the log-variance to
+[−30, 20] before anything else is done to it.""",
+    solution=draw_latent,
+    why="""\
+Half the channels are means and half are log-variances, in this order; σ is the
+exponential of *half* the log-variance. The clamp costs nothing and keeps a bad
+batch early in training from overflowing: e¹⁰ is the largest σ. The latent has
+C channels: the split comes before the draw.""",
+    proved="your latents are those of Stable Diffusion, for the same noise, "
+    "and their gradients too.",
+    hints=(
+        "Which axis holds means and log-variances, and in which order?",
+        "`moments.chunk(2, dim=1)` splits it. A log-variance of −2 is a "
+        "standard deviation of e⁻¹.",
+        "Clamp log_var to (−30, 20), halve it, take exp: that is σ. Then "
+        "μ + σ · noise.",
+    ),
+    trials=lambda: trials_against(_by_torch, _inputs(), ("moments", "noise")),
+    mistakes=(
+        Mistake(
+            "the ½ is missing",
+            _with(lambda log_var: log_var.clamp(-30, 20).exp()),
+            "exp(log σ²) is the variance; the standard deviation is "
+            "exp(½ log σ²).",
+            "one exp undoes one log, and σ² looks like σ.",
+        ),
+        Mistake(
+            "the halves swapped",
+            lambda moments, noise: (
+                moments.chunk(2, dim=1)[1]
+                + (0.5 * moments.chunk(2, dim=1)[0].clamp(-30, 20)).exp()
+                * noise
+            ),
+            "Means and log-variances have changed places: the means come "
+            "first.",
+            "both halves have the same shape, and nothing complains.",
+        ),
+        Mistake(
+            "even and odd channels",
+            lambda moments, noise: (
+                moments[:, 0::2]
+                + (0.5 * moments[:, 1::2].clamp(-30, 20)).exp() * noise
+            ),
+            "You take every second channel; the first C channels are the "
+            "means.",
+            "pairs of (mean, log-variance) would be just as sensible.",
+        ),
+        Mistake(
+            "no clamp",
+            _with(lambda log_var: (0.5 * log_var).exp()),
+            "The log-variance is not clamped: at 40 your σ is e²⁰, about half "
+            "a thousand million.",
+            "in a trained model the clamp never acts, so no picture shows it.",
+        ),
+        Mistake(
+            "clamped after halving",
+            _with(lambda log_var: (0.5 * log_var).clamp(-30, 20).exp()),
+            "You clamp half the log-variance; the clamp is for the "
+            "log-variance itself, so your bound on σ is e²⁰ and not e¹⁰.",
+            "the order of two small operations.",
+        ),
+        Mistake(
+            "log-variance for standard deviation",
+            _with(lambda log_var: log_var.clamp(-30, 20)),
+            "You multiply the noise with the log-variance itself; it may even "
+            "be negative.",
+            "the exponential is far away, in another method.",
+        ),
+        Mistake(
+            "the noise is dropped",
+            lambda moments, noise: moments.chunk(2, dim=1)[0].clone(),
+            "You return the mean: the noise has no effect.",
+            "in this family σ is so small that the picture is the same. The "
+            "rate is not.",
+        ),
+    ),
+    alternatives=(
+        _by_torch,
+        lambda moments, noise: torch.addcmul(
+            moments[:, : noise.shape[1]],
+            moments[:, noise.shape[1] :].clamp(-30, 20).exp().sqrt(),
+            noise,
+        ),
+        lambda moments, noise: (
+            torch.tensor_split(moments, 2, dim=1)[0]
+            + torch.pow(
+                torch.e,
+                torch.tensor_split(moments, 2, dim=1)[1].clamp(-30, 20) / 2,
+            )
+            * noise
+        ),
+    ),
+)
