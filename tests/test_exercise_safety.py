@@ -971,8 +971,7 @@ def test_a_stopped_attempt_leaves_no_patches(impatient):
     def attempt(mean, log_var):
         torch.manual_seed = torch.Tensor.exp = builtins.print = None
         torch.set_default_dtype(torch.float64)
-        while True:
-            pass
+        swallows(mean, log_var)
 
     assert check("2.2", attempt).status == "wrong"
 

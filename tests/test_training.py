@@ -1,5 +1,6 @@
 """The loop: it learns, repeats itself, stops cleanly and says why."""
 
+import copy
 import inspect
 import math
 
@@ -46,6 +47,24 @@ def test_training_lowers_the_negative_elbo_of_unseen_images(stripes):
     history = run(vae, seen, epochs=60, held_out=unseen, lr=1e-2)
     assert history.held_out[-1].total < before - 2
     assert len(history.train) == len(history.held_out) == 60
+
+
+def test_each_step_is_adam_on_the_gradient_of_this_batch_alone(stripes):
+    by_loop = Autoencoder((1, 6, 5), latent=2)
+    by_hand = copy.deepcopy(by_loop)
+    run(
+        by_loop, stripes, epochs=3, batch_size=64, objective=squared_error
+    )  # one batch an epoch, so that shuffling changes nothing
+    adam = torch.optim.Adam(by_hand.parameters(), lr=1e-3, betas=(0.9, 0.99))
+    for _ in range(3):
+        loss = squared_error(by_hand, stripes[:]).loss
+        gradients = torch.autograd.grad(loss, [*by_hand.parameters()])
+        for weight, gradient in zip(
+            by_hand.parameters(), gradients, strict=True
+        ):
+            weight.grad = gradient
+        adam.step()
+    torch.testing.assert_close(weights(by_loop), weights(by_hand))
 
 
 def test_the_history_holds_the_mean_over_images_not_over_batches(stripes):
