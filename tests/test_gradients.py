@@ -90,6 +90,21 @@ def test_a_baseline_lowers_the_spread():
     assert better < 0.5 * plain
 
 
+def test_the_baseline_of_a_sample_does_not_contain_it():
+    # With its own value in it, two samples would give half the gradient; in
+    # thousands of samples nobody would notice.
+    pairs = torch.stack(
+        [
+            score_function_gradient(wave, MEAN, STD, 2, baseline=True).mean(0)
+            for _ in range(5000)
+        ]
+    )
+    error = pairs.std(dim=0) / len(pairs) ** 0.5
+    truth = TRUTHS[1][1]
+    assert ((pairs.mean(dim=0) - truth).abs() < 5 * error).all()
+    assert truth[0].abs() > 10 * error[0]  # so that half of it would show
+
+
 def test_a_function_with_a_step_has_no_path_to_differentiate():
     def step(z):
         return (z > 0).double().sum(dim=1)
