@@ -82,6 +82,24 @@ def test_a_bound_of_equal_weights_is_any_one_of_them():
     torch.testing.assert_close(terms.value, vae.log_evidence(x))
 
 
+@pytest.mark.parametrize("samples", [1, 5])
+def test_weights_too_small_for_a_float_leave_the_bounds_finite(samples):
+    # exp(−1000) is zero in double precision: only log-sum-exp survives this.
+    vae = exact_model()
+    x = vae.decode(vae.prior.sample((3,))).sample() + 50
+    torch.manual_seed(5)
+    log_weights = log_importance_weights(vae, x, samples)
+    assert log_weights.max() < -1000
+    highest = log_weights.max(dim=0).values
+    shifted = (log_weights - highest).exp().mean(dim=0).log() + highest
+    for bound in (
+        lambda: importance_weighted_bound(vae, x, samples),
+        lambda: importance_weighted_elbo(vae, x, samples=samples).value,
+    ):
+        torch.manual_seed(5)
+        torch.testing.assert_close(bound(), shifted)
+
+
 @torch.no_grad()
 def test_it_rises_with_the_samples_to_the_exact_evidence():
     vae = exact_model()
