@@ -4,9 +4,11 @@ from functools import partial
 
 import pytest
 import torch
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from vae_course import MLPVAE
 from vae_course.core import (
+    elbo,
     importance_weighted_bound,
     importance_weighted_elbo,
     log_importance_weights,
@@ -54,6 +56,34 @@ def test_its_gradient_is_that_of_the_bound():
     torch.manual_seed(5)
     bound = importance_weighted_bound(vae, x, 7)
     torch.testing.assert_close(ours, gradients(vae, -bound.mean()))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        lambda vae, x: elbo(vae, x).loss,
+        lambda vae, x: -importance_weighted_bound(vae, x, 5).mean(),
+        lambda vae, x: importance_weighted_elbo(vae, x, samples=5).loss,
+    ],
+    ids=["elbo", "bound", "halves"],
+)
+def test_gradients_are_slopes(objective):
+    # Whatever is detached on the way (the sample, a weight, log q) is missing
+    # from autograd's gradient, but not from the difference of two values.
+    vae, x = dense(), binary_images()
+    here = parameters_to_vector(vae.parameters()).detach()
+    generator = torch.Generator().manual_seed(2)
+    step = 1e-5 * torch.randn(len(here), generator=generator).double()
+
+    def loss(parameters):
+        vector_to_parameters(parameters, vae.parameters())
+        torch.manual_seed(5)  # the same draws everywhere
+        return objective(vae, x)
+
+    difference = (loss(here + step) - loss(here - step)) / 2
+    torch.testing.assert_close(
+        gradients(vae, loss(here)) @ step, difference, rtol=1e-6, atol=0
+    )
 
 
 def test_its_gradient_weighs_each_sample_by_its_share():
