@@ -16,7 +16,7 @@ and appendix G; Esser et al. 2021 (https://arxiv.org/abs/2012.09841).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, pairwise
 
 import torch
@@ -61,9 +61,9 @@ class Config:
     sample_size: int = 512  # side of the images that it was trained for
 
     def __post_init__(self):
-        whole = ("in_channels", "out_channels", "latent_channels")
-        whole += ("layers_per_block", "norm_num_groups", "sample_size")
-        for name in (*whole, "scaling_factor"):
+        positive = ("in_channels", "out_channels", "latent_channels")
+        positive += ("layers_per_block", "norm_num_groups", "sample_size")
+        for name in (*positive, "scaling_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(
                     f"{name} must be positive, got {getattr(self, name)}."
@@ -82,12 +82,12 @@ class Config:
         return 2 ** (len(self.block_out_channels) - 1)
 
 
-SIXTEEN_CHANNELS = Config(
-    latent_channels=16,  # four cannot hold small text and faces
-    use_quant_conv=False,
-    use_post_quant_conv=False,
-    sample_size=1024,
-)
+SIXTEEN = {
+    "latent_channels": 16,  # four cannot hold small text and faces
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+    "sample_size": 1024,
+}
 PRESETS = {
     # For patches of photographs on a CPU: f = 4, so a code is one twelfth of
     # its patch. The scale is 1 until somebody measures it.
@@ -103,12 +103,8 @@ PRESETS = {
     "sd1": Config(),
     # The same architecture, trained again; overflows in float16.
     "sdxl": Config(scaling_factor=0.13025, sample_size=1024),
-    "sd3": replace(
-        SIXTEEN_CHANNELS, scaling_factor=1.5305, shift_factor=0.0609
-    ),
-    "flux": replace(
-        SIXTEEN_CHANNELS, scaling_factor=0.3611, shift_factor=0.1159
-    ),
+    "sd3": Config(**SIXTEEN, scaling_factor=1.5305, shift_factor=0.0609),
+    "flux": Config(**SIXTEEN, scaling_factor=0.3611, shift_factor=0.1159),
 }
 
 
@@ -230,44 +226,30 @@ class Upsample(nn.Module):
         return F.conv_transpose2d(x, w, bias, stride=2, padding=1)
 
 
-def resnets(widths: Sequence[int], groups: int) -> nn.ModuleList:
-    """Residual blocks in a row, from the first width to the last."""
-    pairs = pairwise(widths)
-    return nn.ModuleList(ResnetBlock(a, b, groups) for a, b in pairs)
+class Level(nn.Module):
+    """Residual blocks at one size of the image, and what changes the size.
 
+    Iterate over it for its layers. It has no forward of its own, so that an
+    encoder or decoder holds one activation at a time: a caller waiting for its
+    level to return would keep that level's input in memory.
 
-class DownBlock(nn.Module):
-    """One level of the encoder: residual blocks, then half the size.
-
-    Iterate over it for its layers. It has no forward of its own, so that the
-    encoder holds one activation at a time: a caller waiting for its block to
-    return would keep that block's input in memory.
+    Args:
+        widths: channels before, between and after the residual blocks.
+        groups: of every norm.
+        samplers: :class:`Downsample` or :class:`Upsample`, under the name that
+            checkpoints give it; none at the last level.
     """
 
-    def __init__(self, widths: Sequence[int], groups: int, last: bool):
+    def __init__(self, widths: Sequence[int], groups: int, **samplers: type):
         super().__init__()
-        self.resnets = resnets(widths, groups)
-        sampler = [] if last else [Downsample(widths[-1])]
-        self.downsamplers = nn.ModuleList(sampler)
+        self.resnets = nn.ModuleList(
+            ResnetBlock(a, b, groups) for a, b in pairwise(widths)
+        )
+        for name, sampler in samplers.items():
+            self.add_module(name, nn.ModuleList([sampler(widths[-1])]))
 
     def __iter__(self) -> Iterator[nn.Module]:
-        return chain(self.resnets, self.downsamplers)
-
-
-class UpBlock(nn.Module):
-    """One level of the decoder: residual blocks, then twice the size.
-
-    Iterate over it for its layers, as over a :class:`DownBlock`.
-    """
-
-    def __init__(self, widths: Sequence[int], groups: int, last: bool):
-        super().__init__()
-        self.resnets = resnets(widths, groups)
-        sampler = [] if last else [Upsample(widths[-1])]
-        self.upsamplers = nn.ModuleList(sampler)
-
-    def __iter__(self) -> Iterator[nn.Module]:
-        return chain(self.resnets, self.upsamplers)
+        return chain.from_iterable(self.children())
 
 
 class MidBlock(nn.Module):
@@ -275,7 +257,9 @@ class MidBlock(nn.Module):
 
     def __init__(self, width: int, groups: int):
         super().__init__()
-        self.resnets = resnets([width] * 3, groups)
+        self.resnets = nn.ModuleList(
+            ResnetBlock(width, width, groups) for _ in range(2)
+        )
         self.attentions = nn.ModuleList([Attention(width, groups)])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -293,8 +277,8 @@ class Encoder(nn.Module):
         self.down_blocks = nn.ModuleList()
         for i, (a, b) in enumerate(pairwise((first, *widths)), 1):
             level = (a, *[b] * config.layers_per_block)
-            block = DownBlock(level, groups, last=i == len(widths))
-            self.down_blocks.append(block)
+            half = {} if i == len(widths) else {"downsamplers": Downsample}
+            self.down_blocks.append(Level(level, groups, **half))
         self.mid_block = MidBlock(last, groups)
         self.conv_norm_out = group_norm(groups, last)
         moments = 2 * config.latent_channels  # a mean and a log-variance each
@@ -321,8 +305,8 @@ class Decoder(nn.Module):
         self.up_blocks = nn.ModuleList()
         for i, (a, b) in enumerate(pairwise((first, *widths)), 1):
             level = (a, *[b] * (config.layers_per_block + 1))
-            block = UpBlock(level, groups, last=i == len(widths))
-            self.up_blocks.append(block)
+            twice = {} if i == len(widths) else {"upsamplers": Upsample}
+            self.up_blocks.append(Level(level, groups, **twice))
         self.conv_norm_out = group_norm(groups, last)
         self.conv_out = nn.Conv2d(last, config.out_channels, 3, padding=1)
 
