@@ -328,19 +328,27 @@ def _reason(cell: NotebookNode, error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def measurement(seconds: float) -> dict:
+def measurement(notebook: NotebookNode, seconds: float) -> dict:
     """An entry of ``results/notebooks.json`` for a run on this machine."""
-    from vae_course.data import find_mnist  # torch: only when it is needed
-
-    found = find_mnist() is not None
     return {
         "seconds": max(1, round(seconds)),
         "cores": _cores(),
         "threads": THREADS,
         "python": platform.python_version(),
         "torch": version("torch").split("+")[0],
-        "data": "MNIST" if found else "scikit-learn digits",
+        "data": data_at_hand(notebook),
     }
+
+
+def data_at_hand(notebook: NotebookNode) -> str:
+    """The images that a notebook saw here, or one of ``SUBSTITUTES``."""
+    from vae_course.data import find_mnist  # torch: only when it is needed
+    from vae_course.photos import photographs
+
+    code = (c.source for c in notebook.cells if c.cell_type == "code")
+    if "photographs()" in (text := "\n".join(code)) or "photo_patches" in text:
+        return f"{len(photographs())} photographs"
+    return SUBSTITUTES[0] if find_mnist() is None else "MNIST"
 
 
 def settled(old: dict | None, new: dict) -> dict:
@@ -398,7 +406,7 @@ def run(path: Path, times: dict[str, dict], only_stamp: bool = False) -> bool:
     if not only_stamp:
         seconds = execute(notebook, name)
         tidy(notebook, name)
-        times[name] = settled(times.get(name), measurement(seconds))
+        times[name] = settled(times.get(name), measurement(notebook, seconds))
     stamp_header(notebook, name, times[name])
     nbformat.validate(notebook)
     changed = write_text(path, nbformat.writes(notebook) + "\n")
@@ -453,10 +461,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"\n{error}")
     total = sum(entry["seconds"] for entry in times.values())
     print(f"{len(times)} notebooks, {total} s in all (at most 900).")
-    if any(entry["data"] != "MNIST" for entry in times.values()):
+    small = sorted({e["data"] for e in times.values()} & {*SUBSTITUTES})
+    if small:
         print(
-            "MNIST was not at hand: these outputs show scikit-learn's digits. "
-            "Do not publish them."
+            f"Some outputs show {' and '.join(small)}, because MNIST or "
+            "Kodak's photographs were not at hand. Do not publish them."
         )
 
 

@@ -295,18 +295,28 @@ def bars(
     colours: Sequence[str] = COLOURS,
 ) -> Figure:
     """Named numbers as horizontal bars, each with its value beside it."""
-    listed = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+    labels = _short(list(values.values()))
+    names = list(values)
+    listed = ", ".join(map(" ".join, zip(names, labels, strict=True)))
     figure = new_figure(7, 0.45 * len(values) + 0.9, alt or f"Bars: {listed}.")
     axis = figure.subplots()
-    names = list(values)
     drawn = axis.barh(names, list(values.values()), color=colours)
-    axis.bar_label(drawn, fmt="%.3g", padding=4)
+    axis.bar_label(drawn, labels, padding=4)
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set(xlabel=unit)
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _short(values: Sequence[float]) -> list[str]:
+    """Three digits of each number; ≈ 0 where it is too small to be seen."""
+    least = 1e-4 * max(map(abs, values), default=0)
+    return [
+        "≈ 0" if 0 < abs(v) < least else f"{float(f'{v:.3g}'):,.10g}"
+        for v in values
+    ]
 
 
 def _draw(axis, image: Tensor) -> None:
