@@ -283,6 +283,19 @@ def test_a_measured_time_moves_only_for_a_reason(change, moves):
     assert tool.settled(MEASURED, new) == (new if moves else MEASURED)
 
 
+def test_the_header_names_the_images_that_the_notebook_saw(monkeypatch):
+    digits = notebook_of(new_code_cell("digits = mnist()"))
+    patches = notebook_of(new_code_cell("photo_patches(size=32)"))
+    for found, seen in ((None, tool.SUBSTITUTES[0]), (object(), "MNIST")):
+        monkeypatch.setattr("vae_course.data.find_mnist", lambda f=found: f)
+        assert tool.data_at_hand(digits) == seen
+    for count in (2, 26):
+        photos = dict.fromkeys(range(count))
+        monkeypatch.setattr("vae_course.photos.photographs", photos.copy)
+        assert tool.data_at_hand(patches) == f"{count} photographs"
+    assert f"{2} photographs" in tool.SUBSTITUTES
+
+
 def test_stamping_twice_changes_nothing_more():
     header = new_markdown_cell("# 2. X\n\n**You will**\n\n- see.")
     notebook = notebook_of(header, new_code_cell("import torch"))

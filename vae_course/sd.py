@@ -30,6 +30,7 @@ from vae_course.core import (
     check_batch,
     diagonal_gaussian,
 )
+from vae_course.group_norm import GroupNorm
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,6 @@ def silu(x: Tensor) -> Tensor:
     return F.silu(x, inplace=True)
 
 
-def group_norm(groups: int, channels: int) -> nn.GroupNorm:
-    """Group norm as everywhere in this family: eps is 1e-6, not 1e-5."""
-    return nn.GroupNorm(groups, channels, eps=1e-6)
-
-
 class ResnetBlock(nn.Module):
     """x + f(x), where f is twice: norm, SiLU, 3×3 convolution.
 
@@ -140,9 +136,9 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, groups: int):
         super().__init__()
-        self.norm1 = group_norm(groups, channels)
+        self.norm1 = GroupNorm(groups, channels)
         self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1)
-        self.norm2 = group_norm(groups, out_channels)
+        self.norm2 = GroupNorm(groups, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.conv_shortcut = None
         if channels != out_channels:
@@ -165,7 +161,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, groups: int):
         super().__init__()
-        self.group_norm = group_norm(groups, channels)
+        self.group_norm = GroupNorm(groups, channels)
         self.to_q = nn.Linear(channels, channels)
         self.to_k = nn.Linear(channels, channels)
         self.to_v = nn.Linear(channels, channels)
@@ -280,7 +276,7 @@ class Encoder(nn.Module):
             half = {} if i == len(widths) else {"downsamplers": Downsample}
             self.down_blocks.append(Level(level, groups, **half))
         self.mid_block = MidBlock(last, groups)
-        self.conv_norm_out = group_norm(groups, last)
+        self.conv_norm_out = GroupNorm(groups, last)
         moments = 2 * config.latent_channels  # a mean and a log-variance each
         self.conv_out = nn.Conv2d(last, moments, 3, padding=1)
 
@@ -307,7 +303,7 @@ class Decoder(nn.Module):
             level = (a, *[b] * (config.layers_per_block + 1))
             twice = {} if i == len(widths) else {"upsamplers": Upsample}
             self.up_blocks.append(Level(level, groups, **twice))
-        self.conv_norm_out = group_norm(groups, last)
+        self.conv_norm_out = GroupNorm(groups, last)
         self.conv_out = nn.Conv2d(last, config.out_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:

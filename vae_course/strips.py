@@ -49,42 +49,10 @@ def decode(vae: AutoencoderKL, z: Tensor, rows: int = 32) -> D.Independent:
     for layer in chain.from_iterable(decoder.up_blocks):
         residual = isinstance(layer, ResnetBlock)
         x = _residual(layer, x, rows) if residual else layer(x)
-    affine = normalisation(decoder.conv_norm_out, x, rows)
+    affine = decoder.conv_norm_out.scale_and_shift(x, rows)
     strips = overlapping(x, rows)
     out = [_convolve(decoder.conv_out, affine, *s) for _, *s in strips]
     return laplace_pixels(torch.cat(out, dim=2))
-
-
-def normalisation(norm: nn.GroupNorm, x: Tensor, rows: int) -> Affine:
-    """``norm``, on this x, as a scale and a shift for each channel.
-
-    Wu & He 2018 (https://arxiv.org/abs/1803.08494), equations 1 to 3. The
-    moments are taken strip by strip and added up in float64.
-    """
-    b, c, height, _ = x.shape
-    # On the CPU, because Apple's GPUs know no float64.
-    mean, square = torch.zeros(2, b, c, dtype=torch.float64)
-    exact = torch.promote_types(x.dtype, torch.float32)
-    for strip in x.split(rows, dim=2):
-        share = strip.shape[2] / height
-        strip = strip.to(exact)  # sums in bfloat16 would be too coarse
-        m = strip.mean(dim=(2, 3), keepdim=True)
-        # In this memory format torch.var_mean takes twenty times as long.
-        v = (strip - m).square_().mean(dim=(2, 3)).cpu().double()
-        m = m.flatten(1).cpu().double()
-        mean += share * m
-        square += share * (v + m.square())
-    groups = (b, norm.num_groups, -1)
-    mean = mean.view(groups).mean(dim=2, keepdim=True)  # (B, groups, 1)
-    square = square.view(groups).mean(dim=2, keepdim=True)
-    inverse_std = (square - mean.square() + norm.eps).rsqrt()
-    weight, bias = (
-        p.detach().cpu().double().view(1, norm.num_groups, -1)
-        for p in (norm.weight, norm.bias)
-    )
-    scale = weight * inverse_std
-    shift = bias - mean * scale
-    return scale.view(b, c, 1, 1).to(x), shift.view(b, c, 1, 1).to(x)
 
 
 def overlapping(x: Tensor, rows: int) -> Iterator[tuple]:
@@ -119,7 +87,7 @@ def _convolve(
 def _residual(block: ResnetBlock, x: Tensor, rows: int) -> Tensor:
     """``block(x)``; overwrites x where the widths allow it."""
     b, _, height, width = x.shape
-    affine = normalisation(block.norm1, x, rows)
+    affine = block.norm1.scale_and_shift(x, rows)
     h = torch.empty(
         (b, block.conv1.out_channels, height, width),
         dtype=x.dtype,
@@ -128,7 +96,7 @@ def _residual(block: ResnetBlock, x: Tensor, rows: int) -> Tensor:
     )
     for at, *strip in overlapping(x, rows):
         h[:, :, at] = _convolve(block.conv1, affine, *strip)
-    affine = normalisation(block.norm2, h, rows)
+    affine = block.norm2.scale_and_shift(h, rows)
     shortcut = block.conv_shortcut
     out = h if shortcut else x
     for at, *strip in overlapping(h, rows):

@@ -72,9 +72,9 @@ RESIDUAL = Exercise(
     number="6.1",
     title="The residual block",
     prompt="""\
-Write the block that three quarters of Stable Diffusion's autoencoder consist
-of. The layers are given; the order is *norm, SiLU, convolution*, twice, and
-the input is added at the end. The caller's `x` must stay as it is.""",
+Write the block that most of Stable Diffusion's autoencoder consists of. The
+layers are given; the order is *norm, SiLU, convolution*, twice, and the input
+is added at the end. The caller's `x` must stay as it is.""",
     solution=residual_block,
     why="""\
 Norm and activation stand *before* each convolution (the pre-activation order
