@@ -90,6 +90,15 @@ def test_a_baseline_lowers_the_spread():
     assert better < 0.5 * plain
 
 
+def test_with_a_baseline_a_constant_costs_nothing():
+    # The mean of the others is the constant itself, so nothing is left.
+    def constant(z):
+        return torch.full((len(z),), 7.0, dtype=z.dtype)
+
+    found = score_function_gradient(constant, MEAN, STD, 5, baseline=True)
+    torch.testing.assert_close(found, torch.zeros_like(found))
+
+
 def test_the_baseline_of_a_sample_does_not_contain_it():
     # With its own value in it, two samples would give half the gradient; in
     # thousands of samples nobody would notice.
