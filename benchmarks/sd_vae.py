@@ -142,17 +142,17 @@ def row(coders: dict, task: str, size: int, dtype: str, repeats: int) -> dict:
         if memory[name] is not None:
             entry[name]["MiB"] = round(memory[name])
     for name in others:
-        entry[name]["time ratio"] = round(seconds[name] / seconds[first], 3)
+        entry[name]["time_ratio"] = round(seconds[name] / seconds[first], 3)
         if memory[name] is not None:
             ratio = memory[name] / memory[first]
-            entry[name]["memory ratio"] = round(ratio, 3)
+            entry[name]["memory_ratio"] = round(ratio, 3)
         error = relative(images[name], images[first])
         entry[name]["difference"] = float(f"{error:.1e}")
     if "strips" in coders:
         ratio = seconds["strips"] / seconds["ours"]
         error = relative(images["strips"], images["ours"])
-        entry["strips"]["time to ours"] = round(ratio, 3)
-        entry["strips"]["difference to ours"] = float(f"{error:.1e}")
+        entry["strips"]["time_to_ours"] = round(ratio, 3)
+        entry["strips"]["difference_to_ours"] = float(f"{error:.1e}")
     return entry
 
 
@@ -163,7 +163,7 @@ def show(entry: dict) -> None:
         if name not in entry:
             continue
         cells = [
-            f"{key} {value:g}"
+            f"{key.replace('_', ' ')} {value:g}"
             for key, value in entry[name].items()
             if value is not None
         ]
@@ -194,7 +194,7 @@ def main() -> None:
         return
     torch.manual_seed(0)
     state = diffusers_model().state_dict()
-    table = []
+    table = {}
     for dtype in ("float32", "bfloat16"):
         for task in ("encode", "decode"):
             coders = {
@@ -203,14 +203,14 @@ def main() -> None:
             }
             for size in chosen.sizes:
                 entry = row(coders, task, size, dtype, chosen.repeats)
-                table.append(entry)
+                table[f"{task}_{size}_{dtype}"] = entry
                 show(entry)
     coders = {
         name: coder(name, "decode", torch.float32, state) for name in CODERS
     }
     for size in chosen.large:
         entry = row(coders, "decode", size, "float32", 1)
-        table.append(entry)
+        table[f"decode_large_{size}"] = entry
         show(entry)
     machine = {
         "processor": platform.processor() or platform.machine(),

@@ -258,11 +258,12 @@ def importance_weighted_elbo(
 
     The bound needs no halves, but it has them. With w̃ the weights normalised
     to a sum of 1, −bound = Σ w̃ (−log p(x|z)) + rest is an identity. The first
-    term is the distortion of the code that the weighted samples stand for, the
-    rest is what that code costs, in expectation its KL to the prior (Cremer et
-    al. 2017, https://arxiv.org/abs/1704.02916). Their sum is the bound itself,
-    so the loss and its gradient are those of Burda et al. 2015, equation 8,
-    whose weights are differentiated too, not detached.
+    term is the distortion of the code that the weighted samples stand for; the
+    rest is no less, in expectation, than that code's KL to the prior, and
+    tends to it as K grows (Cremer et al. 2017, https://arxiv.org/abs/
+    1704.02916). Their sum is the bound itself, so the loss and its gradient
+    are those of Burda et al. 2015, equation 8, whose weights are
+    differentiated too, not detached.
 
     Choose K with ``functools.partial(importance_weighted_elbo, samples=K)``.
 
