@@ -323,7 +323,9 @@ def folder(tmp_path, monkeypatch):
     """A place with one notebook, for the whole tool."""
     monkeypatch.setattr(tool, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(tool, "TIMES", tmp_path / "results/notebooks.json")
-    monkeypatch.setattr(tool, "measurement", lambda seconds: MEASURED)
+    monkeypatch.setattr(
+        tool, "measurement", lambda notebook, seconds: MEASURED
+    )
     tool.NOTEBOOKS.mkdir()
     return tool.NOTEBOOKS
 
