@@ -275,7 +275,12 @@ def test_an_old_config_has_the_references_defaults(tmp_path):
         ({"_class_name": "AutoencoderTiny"}, "AutoencoderTiny"),
         ({"up_block_types": ["AttnUpDecoderBlock2D"]}, "up_block_types"),
         ({"norm_num_groups": 3}, "norm_num_groups=3"),
-        ({"layers_per_block": "two"}, "layers_per_block|not supported"),
+        ({"layers_per_block": "two"}, "layers_per_block"),
+        ({"layers_per_block": 2.5}, "layers_per_block"),
+        ({"sample_size": []}, "sample_size"),
+        ({"shift_factor": [0.1]}, "shift_factor"),
+        ({"scaling_factor": float("nan")}, "scaling_factor"),
+        ({"use_quant_conv": 0}, "use_quant_conv"),
         ({"block_out_channels": None}, "describes no autoencoder"),
     ],
 )
@@ -364,6 +369,16 @@ def test_a_number_that_is_none_is_refused(tmp_path, value):
         state["encoder.conv_out.bias"][3] = value
 
     with pytest.raises(CheckpointError, match=r"encoder.conv_out.bias.*NaN"):
+        load(changed(tmp_path, change))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bool", "complex64"])
+def test_what_is_no_floating_point_number_is_refused(tmp_path, dtype):
+    def change(state):
+        name = "encoder.conv_out.bias"
+        state[name] = state[name].to(getattr(torch, dtype))
+
+    with pytest.raises(CheckpointError, match=rf"conv_out.bias.*{dtype}"):
         load(changed(tmp_path, change))
 
 

@@ -368,7 +368,13 @@ def test_bytes_are_refused():
     [
         ({"block_out_channels": (32, 48)}, r"\(32, 48\).*norm_num_groups=32"),
         ({"block_out_channels": ()}, "block_out_channels"),
-        ({"latent_channels": 0}, "latent_channels must be positive, got 0"),
+        ({"block_out_channels": (32, 48.0)}, r"\(32, 48\.0\)"),
+        ({"latent_channels": 0}, "latent_channels must be a whole.*got 0"),
+        ({"layers_per_block": 2.5}, "layers_per_block must be a whole.*2.5"),
+        ({"in_channels": True}, "in_channels must be a whole.*True"),
+        ({"use_quant_conv": None}, "use_quant_conv must be True or False"),
+        ({"shift_factor": float("nan")}, "shift_factor must be a finite"),
+        ({"scaling_factor": "0.2"}, "scaling_factor must be a finite"),
         ({"scaling_factor": -1.0}, "scaling_factor must be positive"),
     ],
 )

@@ -82,6 +82,11 @@ def load(
         state = {}
         for name, blank in vae.state_dict().items():
             stored = weights.read(names[name]).reshape(blank.shape)
+            if not stored.is_floating_point():
+                raise CheckpointError(
+                    f"{path}: {names[name]} holds {stored.dtype}, and weights "
+                    "are floating-point numbers. Nothing was loaded."
+                )
             # A copy even where nothing changes: the file may be mapped.
             state[name] = stored.to(dtype=dtype, copy=True)
             if not torch.isfinite(state[name]).all():
@@ -198,9 +203,11 @@ def parse_config(path: Path) -> Config:
         f.name: found[f.name] for f in fields(Config) if f.name in found
     }
     values["block_out_channels"] = widths
-    values["shift_factor"] = values.get("shift_factor") or 0.0
-    if isinstance(values["sample_size"], list):
-        values["sample_size"] = values["sample_size"][0]
+    if values.get("shift_factor") is None:
+        values["shift_factor"] = 0.0
+    match values["sample_size"]:
+        case [height, _]:
+            values["sample_size"] = height
     try:
         return Config(**values)
     except (TypeError, ValueError) as error:

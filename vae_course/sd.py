@@ -15,8 +15,9 @@ and appendix G; Esser et al. 2021 (https://arxiv.org/abs/2012.09841).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain, pairwise
 
 import torch
@@ -38,8 +39,8 @@ class Config:
     """What distinguishes one autoencoder of the family from another.
 
     Raises:
-        ValueError: a number is not positive, or a width is not a multiple of
-            the number of groups.
+        ValueError: a value is of the wrong kind or not positive, or a width is
+            no multiple of the number of groups.
     """
 
     in_channels: int = 3
@@ -62,15 +63,27 @@ class Config:
     sample_size: int = 512  # side of the images that it was trained for
 
     def __post_init__(self):
-        positive = ("in_channels", "out_channels", "latent_channels")
-        positive += ("layers_per_block", "norm_num_groups", "sample_size")
-        for name in (*positive, "scaling_factor"):
-            if not getattr(self, name) > 0:
+        wants = {int: "a whole number from 1 to 65535", bool: "True or False"}
+        wants[float] = "a finite number"
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if kind is int:
+                fits = type(value) is int and 0 < value < 2**16
+            elif kind is float:
+                fits = type(value) in (int, float) and math.isfinite(value)
+            else:  # the widths are looked at below
+                fits = kind is not bool or type(value) is bool
+            if not fits:
                 raise ValueError(
-                    f"{name} must be positive, got {getattr(self, name)}."
+                    f"{field.name} must be {wants[kind]}, got {value!r}."
                 )
+        if not self.scaling_factor > 0:
+            raise ValueError(
+                f"scaling_factor must be positive, got {self.scaling_factor}."
+            )
         widths, groups = self.block_out_channels, self.norm_num_groups
-        if not widths or any(w <= 0 or w % groups for w in widths):
+        whole = all(type(w) is int and 0 < w < 2**16 for w in widths)
+        if not widths or not whole or any(w % groups for w in widths):
             raise ValueError(
                 f"block_out_channels={widths} with norm_num_groups={groups}: "
                 "each width must be a multiple of the number of groups, for "
