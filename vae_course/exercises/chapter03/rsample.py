@@ -162,6 +162,16 @@ the mean's, so that a model in double precision stays there.""",
             "holds σ.",
         ),
         Mistake(
+            "std squared",
+            lambda mean, std, count: (
+                mean
+                + std**2 * torch.randn(count, *mean.shape, dtype=mean.dtype)
+            ),
+            "You multiplied the noise with the variance, std²: the spread of "
+            "your draws is std² where it should be std.",
+            "the mathematics writes N(μ, σ²).",
+        ),
+        Mistake(
             "std read as a log-variance",
             lambda mean, std, count: (
                 mean

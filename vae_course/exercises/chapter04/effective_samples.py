@@ -38,6 +38,7 @@ def _more_logs():
         for centre, scale, size, dtype in (
             (-2.0, 1.0, (6, 3), torch.float32),
             (-300.0, 2.0, (40, 4), torch.float64),
+            (-1000.0, 2.0, (10, 4), torch.float32),  # exp gives zeros
         )
     ]
     return trials_against(_by_two_sums, inputs)
@@ -71,6 +72,24 @@ closer to the posterior.""",
             "You squared the weights themselves, not their shares: the result "
             "depends on the scale of p(x).",
             "1 / Σ w² is the formula, once w are shares.",
+        ),
+        Mistake(
+            "underflow",
+            lambda log_weights: (
+                log_weights.exp().sum(dim=0).square()
+                / log_weights.exp().square().sum(dim=0)
+            ),
+            "The formula is right, and the computer cannot follow: exp(−1000) "
+            "is 0, and the shares become 0/0.",
+            "for a handful of small logarithms it works.",
+            also=(
+                lambda log_weights: (
+                    1
+                    / (log_weights.exp() / log_weights.exp().sum(dim=0))
+                    .square()
+                    .sum(dim=0)
+                ),
+            ),
         ),
         Mistake(
             "shares over the images",

@@ -135,6 +135,11 @@ guessed weight on the rate is this one at another σ.""",
             "noise than there is.",
             "½ (x − x̂)² looks like the Gaussian likelihood, and is it at σ = "
             "1.",
+            also=(
+                lambda x, mean: (
+                    0.5 * (x - mean).square().flatten(1).sum(dim=1)
+                ),
+            ),
         ),
     ),
     alternatives=(

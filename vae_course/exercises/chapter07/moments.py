@@ -58,6 +58,12 @@ def _with(std):
     return draw
 
 
+def _split_late(moments, noise):
+    std = torch.exp(0.5 * moments.clamp(-30, 20))
+    drawn = moments + std * torch.cat([noise, noise], dim=1)
+    return drawn.chunk(2, dim=1)[0]
+
+
 MOMENTS = Exercise(
     number="7.2",
     title="From moments to a latent",
@@ -109,6 +115,14 @@ C channels: the split comes before the draw.""",
             "You take every second channel; the first C channels are the "
             "means.",
             "pairs of (mean, log-variance) would be just as sensible.",
+        ),
+        Mistake(
+            "split after the draw",
+            _split_late,
+            "You draw first and split afterwards: your spread comes from the "
+            "channels of the means.",
+            "`chunk` is one line, and looks at home on either side of the "
+            "draw.",
         ),
         Mistake(
             "no clamp",
