@@ -88,3 +88,36 @@ def test_a_lone_file_takes_its_config_by_name(
     assert cli.main(wanted) == 1
     assert "pass config=" in capsys.readouterr().out
     assert cli.main([*wanted, "--config", "sd1"]) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 40)])
+def test_a_tiny_picture_has_no_ssim(tmp_path, weights, capsys, size):
+    path = tmp_path / "dot.png"
+    Image.new("RGB", size, "red").save(path)
+    out = tmp_path / "out"
+    wanted = ["reconstruct", str(path), "--weights", str(weights)]
+    assert cli.main([*wanted, "--out", str(out)]) == 0
+    assert re.search(r"PSNR +[\d.]+ dB +SSIM none", capsys.readouterr().out)
+    with Image.open(out / "dot.reconstructed.png") as image:
+        assert image.size == size
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    tmp_path, weights, picture, capsys
+):
+    (tmp_path / "taken").write_text("a file")
+    wanted = ["reconstruct", str(picture), "--weights", str(weights)]
+    out = tmp_path / "taken"
+    assert cli.main([*wanted, "--out", str(out)]) == 1
+    printed = capsys.readouterr().out
+    assert "taken cannot be made" in printed and "--out" in printed
+
+
+def test_a_picture_that_cannot_be_written_is_named(
+    tmp_path, weights, picture, capsys
+):
+    out = tmp_path / "out"
+    (out / "cat.reconstructed.png").mkdir(parents=True)
+    wanted = ["reconstruct", str(picture), "--weights", str(weights)]
+    assert cli.main([*wanted, "--out", str(out)]) == 1
+    assert "cannot be written" in capsys.readouterr().out

@@ -61,7 +61,13 @@ def _add_reconstruct(commands) -> None:
         help="send images through an autoencoder and say what it cost them",
     )
     add = reconstruct_parser.add_argument
-    add("images", nargs="+", metavar="IMAGE", type=Path)
+    add(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        type=Path,
+        help="PNG, JPEG and what else Pillow reads, of any size and colour",
+    )
     add(
         "--weights",
         required=True,
@@ -84,8 +90,9 @@ def reconstruct(chosen: argparse.Namespace) -> int:
     """Writes each image as the model gives it back; prints PSNR and SSIM.
 
     Images of any size: they are padded, and cut back. Decoding is by strips,
-    so that a large photograph fits into memory. Returns 1 when an image could
-    not be read; the others are done all the same.
+    so that a large photograph fits into memory. Images with fewer than 11
+    pixels on a side have no SSIM. Returns 1 when an image could not be read or
+    written; the others are done all the same.
     """
     import torch
     from PIL import Image
@@ -106,7 +113,11 @@ def reconstruct(chosen: argparse.Namespace) -> int:
         print(error)
         return 1
     vae.to(best_device())
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"{chosen.out} cannot be made ({error}). Choose another --out.")
+        return 1
     failed = 0
     width = max(len(path.name) for path in chosen.images)
     for path, target in zip(chosen.images, targets, strict=True):
@@ -122,11 +133,18 @@ def reconstruct(chosen: argparse.Namespace) -> int:
                 2 * x.to(best_device()) - 1, pad=True, decode=strips.decode
             )
         y = ((y.cpu() + 1) * 127.5).round().to(torch.uint8)
-        Image.fromarray(y[0].permute(1, 2, 0).numpy()).save(target)
+        try:
+            Image.fromarray(y[0].permute(1, 2, 0).numpy()).save(target)
+        except OSError as error:
+            print(f"{target} cannot be written ({error}).")
+            failed = 1
+            continue
         y = y / 255
+        wide = min(x.shape[-2:]) >= 11  # the side of SSIM's windows
+        similar = f"{metrics.ssim(x, y).item():.4f}" if wide else "none"
         print(
             f"{path.name:<{width}}  PSNR {metrics.psnr(x, y).item():5.2f} dB"
-            f"  SSIM {metrics.ssim(x, y).item():.4f}  {target}"
+            f"  SSIM {similar:<6}  {target}"
         )
     return failed
 
