@@ -169,3 +169,13 @@ def test_the_training_loop_takes_it_as_any_other_objective():
     )
     assert history.train[-1].total < history.train[0].total
     assert history.held_out[-1].rate > 0
+
+
+@pytest.mark.parametrize("samples", [0, -1])
+def test_a_bound_needs_a_sample(samples):
+    vae, x = dense(), binary_images(2)
+    for bound in (importance_weighted_bound, log_importance_weights):
+        with pytest.raises(ValueError, match=f"samples={samples}"):
+            bound(vae, x, samples)
+    with pytest.raises(ValueError, match=f"samples={samples}"):
+        importance_weighted_elbo(vae, x, samples=samples)

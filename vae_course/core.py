@@ -231,6 +231,9 @@ def log_importance_weights(vae: VAE, x: Tensor, samples: int) -> Tensor:
 
     Returns:
         (K, B), in nats per image.
+
+    Raises:
+        ValueError: K is not positive.
     """
     log_likelihood, log_ratio = _importance_terms(vae, x, samples)
     return log_likelihood + log_ratio
@@ -246,6 +249,9 @@ def importance_weighted_bound(vae: VAE, x: Tensor, samples: int) -> Tensor:
         vae: the model.
         x: images, (B, C, H, W).
         samples: the number K of draws for each image.
+
+    Raises:
+        ValueError: K is not positive.
     """
     log_weights = log_importance_weights(vae, x, samples)
     return torch.logsumexp(log_weights, dim=0) - math.log(samples)
@@ -277,8 +283,8 @@ def importance_weighted_elbo(
         Distortion and rate, (B,) each, in nats per image.
 
     Raises:
-        ValueError: β is not 1. The rate stands inside a logarithm of a mean,
-            and no weight on it leaves a bound.
+        ValueError: K is not positive; or β is not 1. The rate stands inside a
+            logarithm of a mean, and no weight on it leaves a bound.
     """
     if beta != 1:
         raise ValueError(
@@ -297,6 +303,10 @@ def _importance_terms(
     vae: VAE, x: Tensor, samples: int
 ) -> tuple[Tensor, Tensor]:
     """log p(x|z) and log p(z)/q(z|x) of draws from q(z|x), (K, B) each."""
+    if samples < 1:
+        raise ValueError(
+            f"A bound needs at least one sample of z, got samples={samples}."
+        )
     q = vae.encode(x)
     z = q.rsample((samples,))  # (K, B, ...)
     repeated = x.expand(samples, *x.shape).flatten(0, 1)  # (K·B, C, H, W)
