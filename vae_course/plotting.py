@@ -156,8 +156,9 @@ def panels(
         title: the figure's one message.
         alt: what there is to see; the names if empty.
     """
-    shown = {name: image.reshape(image.shape[-3:]) for name, image in
-             images.items()}  # fmt: skip
+    shown = {
+        name: image.reshape(image.shape[-3:]) for name, image in images.items()
+    }
     tallest = max(i.shape[1] / i.shape[2] for i in shown.values())
     alt = alt or f"Images side by side: {', '.join(shown)}."
     figure = new_figure(
