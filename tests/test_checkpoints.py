@@ -447,8 +447,12 @@ def test_saving_asks_for_a_fitting_path(tmp_path):
         save(model(), tmp_path, layout="ldm")
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    save(model(seed=1), tmp_path)
+@pytest.mark.parametrize("layout", ["diffusers", "compvis"])
+def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch, layout):
+    alone = layout == "compvis"
+    path = tmp_path / "vae.safetensors" if alone else tmp_path
+    save(model(seed=1), path, layout)
+    files = sorted(p.name for p in tmp_path.iterdir())
 
     def half(state, path, **options):
         path.write_bytes(b"half")
@@ -456,13 +460,11 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("safetensors.torch.save_file", half)
     with pytest.raises(OSError, match="disk full"):
-        save(model(seed=2), tmp_path)
+        save(model(seed=2), path, layout)
     monkeypatch.undo()
-    assert same(load(tmp_path).state_dict(), model(seed=1).state_dict())
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "config.json",
-        WEIGHTS,
-    ]
+    old = load(path, TINY).state_dict()
+    assert same(old, model(seed=1).state_dict())
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
 def test_loading_holds_one_copy_of_the_model(tmp_path, monkeypatch):

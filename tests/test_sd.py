@@ -4,6 +4,7 @@
 ``load_state_dict`` with no mapping at all, which is itself a test of names.
 """
 
+import math
 from dataclasses import replace
 
 import diffusers
@@ -290,6 +291,16 @@ def test_scale_and_unscale_undo_each_other():
     torch.testing.assert_close(vae.unscale(vae.scale(z)), z)
 
 
+def test_the_distortion_is_the_sum_of_absolute_errors():
+    # Laplace pixels with b = 1: the error, and log 2 for each number.
+    vae = AutoencoderKL("small").double()
+    x = images(PRESETS["small"], size=(2, 3))
+    p = vae.decode(vae.encode(x).mean)
+    error = (x - p.mean).abs().flatten(1).sum(dim=1)
+    constant = x[0].numel() * math.log(2)
+    torch.testing.assert_close(-p.log_prob(x), error + constant)
+
+
 def test_log_variance_is_clamped():
     vae = AutoencoderKL("small")
     with torch.no_grad():
@@ -332,7 +343,12 @@ def test_the_prior_refuses_latents_of_another_depth():
 
 @pytest.mark.parametrize(
     "size, nearest",
-    [((63, 64), "64×64"), ((30, 33), "32×32"), ((1, 64), "4×64")],
+    [
+        ((63, 64), "64×64"),
+        ((64, 63), "64×64"),
+        ((30, 33), "32×32"),
+        ((1, 64), "4×64"),
+    ],
 )
 def test_a_size_that_does_not_fit_is_named_with_the_nearest(size, nearest):
     vae = AutoencoderKL("small")
