@@ -10,7 +10,7 @@ from dataclasses import replace
 import diffusers
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -163,7 +163,7 @@ def test_large_images_equal_the_references_in_single_precision():
         assert relative(by_strips, ours.decode(q.mean).mean) < 1e-5
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     widths=st.lists(st.sampled_from([4, 8, 12]), min_size=1, max_size=3),
     layers=st.integers(1, 2),
@@ -176,6 +176,8 @@ def test_large_images_equal_the_references_in_single_precision():
 def test_equal_in_any_configuration_and_size(
     widths, layers, groups, channels, quant, size, batch
 ):
+    # PyTorch refuses to normalise a single number.
+    assume(batch * min(widths) // groups * size[0] * size[1] > 1)
     config = Config(
         *channels, tuple(widths), layers, groups, *quant, sample_size=8
     )
