@@ -458,8 +458,15 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch, layout):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
+    def stopped(*_):
+        raise OSError("machine stopped")
+
     monkeypatch.setattr("safetensors.torch.save_file", half)
     with pytest.raises(OSError, match="disk full"):
+        save(model(seed=2), path, layout)
+    monkeypatch.undo()
+    monkeypatch.setattr("os.replace", stopped)  # written, but not yet named
+    with pytest.raises(OSError, match="machine stopped"):
         save(model(seed=2), path, layout)
     monkeypatch.undo()
     old = load(path, TINY).state_dict()
