@@ -103,7 +103,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(
     def full_disk(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(reference.os, "replace", full_disk)
+    monkeypatch.setattr("os.replace", full_disk)
     with pytest.raises(OSError, match="no space"):
         kept(path, setting, digits, range(2))
     assert json.loads(path.read_text("utf-8")) == before

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -32,6 +31,7 @@ from vae_course.data import Digits, mnist
 from vae_course.metrics import active_units, negative_log_likelihood
 from vae_course.mlp import MLPVAE
 from vae_course.training import best_device, evaluate, train
+from vae_course.weights import atomic
 
 OBJECTIVES = {
     "vae": elbo,
@@ -199,7 +199,9 @@ def collect(
             run = measure(name, setting, digits, seed, progress=progress)
             entry["runs"].append(run)
             entry.update(summarise(entry["runs"]))
-            _write_whole(path, content)
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            with atomic(path) as scratch:  # a reader never sees a half
+                scratch.write_text(text, encoding="utf-8")
             if progress:
                 print(f"{name}, seed {seed}: {run}", flush=True)
     return content
@@ -214,15 +216,6 @@ def table(content: dict) -> str:
         ]
         lines.append(f"{name:<9}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
-
-
-def _write_whole(path: Path, content: dict) -> None:
-    """Writes beside the file, then renames: a reader never sees a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.tmp")
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
