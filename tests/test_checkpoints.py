@@ -12,45 +12,20 @@ from pathlib import Path
 import diffusers
 import pytest
 import torch
+from diffusers_reference import CONFIGS, reference
 from safetensors.torch import load_file, save_file
 
 from vae_course import MLPVAE, checkpoints
 from vae_course.checkpoints import CheckpointError, load, save
 from vae_course.sd import PRESETS, AutoencoderKL, Config
 
-TINY = Config(block_out_channels=(4,), norm_num_groups=2, layers_per_block=1)
-CONFIGS = {
-    "tiny": TINY,
-    "small": PRESETS["small"],
-    "three levels": Config(
-        in_channels=1,
-        out_channels=2,
-        latent_channels=3,
-        block_out_channels=(20, 10, 15),
-        norm_num_groups=5,
-        layers_per_block=3,
-        sample_size=17,
-    ),
-    "no quant": replace(
-        PRESETS["flux"], block_out_channels=(8, 8, 16, 24), norm_num_groups=4
-    ),
-}
+TINY = CONFIGS["tiny"]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def model(config: Config = TINY, seed: int = 0) -> AutoencoderKL:
     torch.manual_seed(seed)
     return AutoencoderKL(config)
-
-
-def reference(config: Config, seed: int = 0) -> diffusers.AutoencoderKL:
-    torch.manual_seed(seed)
-    levels = len(config.block_out_channels)
-    return diffusers.AutoencoderKL(
-        **vars(config),
-        down_block_types=["DownEncoderBlock2D"] * levels,
-        up_block_types=["UpDecoderBlock2D"] * levels,
-    )
 
 
 def same(a: dict, b: dict) -> bool:
@@ -119,6 +94,7 @@ def to_compvis(state: dict, config: Config) -> dict:
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("safe", [True, False])
 def test_a_reference_folder_loads(tmp_path, name, safe):
+    torch.manual_seed(0)
     theirs = reference(CONFIGS[name])
     theirs.save_pretrained(tmp_path, safe_serialization=safe)
     ours = load(tmp_path)
@@ -173,7 +149,7 @@ def test_the_compvis_layout_is_written_and_read(tmp_path, name):
 @pytest.mark.parametrize("wrapped", [True, False])
 @pytest.mark.parametrize("ending", [".ckpt", ".safetensors"])
 def test_a_whole_stable_diffusion_checkpoint_loads(tmp_path, ending, wrapped):
-    config = CONFIGS["three levels"]
+    config = CONFIGS["narrowing"]
     ours = model(config)
     inner = to_compvis(ours.state_dict(), config)
     inner["loss.logvar"] = torch.zeros(())

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers_reference import relative
 from torch import nn
 
 from vae_course.group_norm import GroupNorm
@@ -21,11 +22,6 @@ def maps(*shape: int) -> torch.Tensor:
     torch.manual_seed(1)
     x = torch.randn(shape) + torch.linspace(-2, 2, shape[1]).view(1, -1, 1, 1)
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def relative(a: torch.Tensor, b: torch.Tensor) -> float:
-    """‖a − b‖ / ‖b‖."""
-    return ((a - b).norm() / b.norm()).item()
 
 
 def by_hand(layer: GroupNorm, x: torch.Tensor) -> torch.Tensor:

@@ -7,9 +7,9 @@
 import math
 from dataclasses import replace
 
-import diffusers
 import pytest
 import torch
+from diffusers_reference import CONFIGS, reference, relative
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -29,38 +29,6 @@ from vae_course.sd import (
     parameter_counts,
 )
 
-ODD = {
-    "one level": Config(
-        block_out_channels=(12,), norm_num_groups=6, layers_per_block=1
-    ),
-    "narrowing": Config(
-        in_channels=1,
-        out_channels=2,
-        latent_channels=3,
-        block_out_channels=(20, 10, 15),
-        norm_num_groups=5,
-        layers_per_block=3,
-        sample_size=17,
-    ),
-    "no quant": replace(
-        PRESETS["flux"], block_out_channels=(8, 8, 16, 24), norm_num_groups=4
-    ),
-    "half quant": Config(
-        block_out_channels=(8, 16), norm_num_groups=8, use_quant_conv=False
-    ),
-    "small": PRESETS["small"],
-}
-
-
-def reference(config: Config) -> diffusers.AutoencoderKL:
-    """diffusers' model of the same configuration, at random weights."""
-    levels = len(config.block_out_channels)
-    return diffusers.AutoencoderKL(
-        **vars(config),
-        down_block_types=["DownEncoderBlock2D"] * levels,
-        up_block_types=["UpDecoderBlock2D"] * levels,
-    )
-
 
 def twins(config: Config, seed: int = 0, dtype=torch.float64):
     """Our model and the reference, with the same random weights."""
@@ -75,11 +43,6 @@ def twins(config: Config, seed: int = 0, dtype=torch.float64):
     return ours.to(dtype), theirs.to(dtype)
 
 
-def relative(a: torch.Tensor, b: torch.Tensor) -> float:
-    """‖a − b‖ / ‖b‖."""
-    return ((a - b).norm() / b.norm()).item()
-
-
 def images(config: Config, size=(2, 3), batch=2, dtype=torch.float64):
     """Random images in [−1, 1] with latents of this size."""
     sides = [config.factor * side for side in size]
@@ -89,9 +52,9 @@ def images(config: Config, size=(2, 3), batch=2, dtype=torch.float64):
 @pytest.mark.parametrize(
     "dtype, bound", [("float32", 1e-5), ("float64", 1e-12)]
 )
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_equal_to_the_reference(name, dtype, bound):
-    config, dtype = ODD[name], getattr(torch, dtype)
+    config, dtype = CONFIGS[name], getattr(torch, dtype)
     ours, theirs = twins(config, dtype=dtype)
     x = images(config, dtype=dtype)
     q = theirs.encode(x).latent_dist
@@ -108,8 +71,8 @@ def test_equal_to_the_reference(name, dtype, bound):
 
 @pytest.mark.parametrize("name", ["narrowing", "no quant"])
 def test_gradients_equal_the_references(name):
-    ours, theirs = twins(ODD[name])
-    x = images(ODD[name]).requires_grad_()
+    ours, theirs = twins(CONFIGS[name])
+    x = images(CONFIGS[name]).requires_grad_()
     noise = torch.randn_like(ours.encode(x).mean)
 
     def gradients(model, q, decode):

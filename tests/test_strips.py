@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vae_course import strips
-from vae_course.sd import PRESETS, AutoencoderKL, Config
+from vae_course.sd import PRESETS, AutoencoderKL, Config, ResnetBlock
 
 CONFIGS = {
     "small": PRESETS["small"],
@@ -60,3 +60,14 @@ def test_a_strip_needs_a_row_and_a_latent():
         strips.decode(vae, torch.zeros(1, 4, 8, 8), rows=0)
     with pytest.raises(ValueError, match="latents"):
         strips.decode(vae, torch.zeros(1, 3, 8, 8))
+
+
+def test_a_residual_block_writes_over_its_input():
+    # What strips are for: no second map of full size where widths stay.
+    layer = ResnetBlock(8, 8, 4)
+    x = torch.randn(1, 8, 12, 10)
+    plain = layer(x.clone())
+    with torch.no_grad():
+        out = strips._residual(layer, x, rows=5)
+    assert out.data_ptr() == x.data_ptr()
+    torch.testing.assert_close(out, plain)
