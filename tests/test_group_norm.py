@@ -40,13 +40,6 @@ def test_it_is_right_to_the_last_digits_at_every_size(side):
     assert relative(layer(x), by_hand(layer, x)) < 1e-6
 
 
-def test_the_strips_are_needed():
-    # If this fails, PyTorch's own sums have become exact: drop the class.
-    layer, x = norm(3, 12), maps(2, 12, 600, 600)
-    own = nn.GroupNorm.forward(layer, x)
-    assert relative(own, by_hand(layer, x)) > 5e-6
-
-
 def test_its_gradients_are_those_of_pytorchs():
     layer, x = norm(3, 12), maps(1, 12, 80, 70).requires_grad_()
     weighting = torch.randn_like(x)

@@ -15,11 +15,11 @@ class GroupNorm(nn.GroupNorm):
     As :class:`torch.nn.GroupNorm`, with two differences. Its eps is 1e-6, as
     everywhere in the Stable Diffusion family, not 1e-5. And on a CPU, where
     PyTorch adds up a whole channels-last map in single precision and is left
-    with four right digits at 1024×1024, the statistics of large maps are taken
-    in strips and added up in double precision.
+    with about four right digits at 1024×1024, the statistics of large maps are
+    taken in strips and added up in double precision.
     """
 
-    LARGE = 64 * 64  # positions; up to here PyTorch's own sums are exact
+    LARGE = 64 * 64  # positions; up to here PyTorch's own sums will do
 
     def __init__(self, groups: int, channels: int):
         super().__init__(groups, channels, eps=1e-6)
