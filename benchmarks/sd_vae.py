@@ -23,8 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vae_course import strips
-from vae_course.sd import PRESETS, AutoencoderKL
+from vae_course.sd import PRESETS, AutoencoderKL, strips
 
 RESULTS = Path(__file__).parent.parent / "results" / "sd_vae.json"
 COMMAND = "python -m benchmarks.sd_vae"

@@ -6,12 +6,14 @@ from importlib import metadata
 
 import pytest
 
-from vae_course import cli, data
+from vae_course import cli
+from vae_course.data.images import DATA_VARIABLE
+from vae_course.data.mnist import _mnist_files
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.delenv(data.DATA_VARIABLE, raising=False)
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
@@ -53,9 +55,9 @@ def test_an_old_python_is_said(capsys, monkeypatch):
 def test_damaged_data_is_named(tmp_path, capsys, monkeypatch):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name, _ in data._mnist_files():
+    for name, _ in _mnist_files():
         (raw / name).write_bytes(b"cut off")
-    monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     assert cli.main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert "MISSING  MNIST" in printed and "Delete this file" in printed

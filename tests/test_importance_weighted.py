@@ -13,7 +13,7 @@ from vae_course.core import (
     importance_weighted_elbo,
     log_importance_weights,
 )
-from vae_course.linear_gaussian import LinearGaussian
+from vae_course.theory.linear_gaussian import LinearGaussian
 from vae_course.training import train
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from vae_course import checkpoints, cli, photos
+from vae_course import cli
+from vae_course.data import photos
 from vae_course.metrics import psnr
-from vae_course.sd import PRESETS, AutoencoderKL
+from vae_course.sd import PRESETS, AutoencoderKL, checkpoints
 
 
 @pytest.fixture

@@ -275,8 +275,8 @@ def _describe_picture(cell: NotebookNode, where: str) -> None:
         if not alt.strip():
             raise NotebookError(
                 f"{where} shows a picture without alternative text. Return a "
-                "figure of vae_course.plotting, or write what there is to see "
-                "into the cell's metadata: "
+                "figure of vae_course.show.plotting, or write what there is to "
+                "see into the cell's metadata: "
                 '{"mystnb": {"image": {"alt": "…"}}}.'
             )
         options["image"] = {"alt": " ".join(alt.split())}
@@ -343,8 +343,10 @@ def measurement(notebook: NotebookNode, seconds: float) -> dict:
 
 def data_at_hand(notebook: NotebookNode) -> str:
     """The images that a notebook saw here, or one of ``SUBSTITUTES``."""
-    from vae_course.data import find_mnist  # torch: only when it is needed
-    from vae_course.photos import photographs
+    from vae_course.data.mnist import (
+        find_mnist,  # torch: only when it is needed
+    )
+    from vae_course.data.photos import photographs
 
     code = [c.source for c in notebook.cells if c.cell_type == "code"]
     if any("photo_patches" in source for source in code):

@@ -97,8 +97,9 @@ def reconstruct(chosen: argparse.Namespace) -> int:
     import torch
     from PIL import Image
 
-    from vae_course import checkpoints, metrics, photos, strips
-    from vae_course.data import DataError
+    from vae_course import metrics
+    from vae_course.data import DataError, photos
+    from vae_course.sd import checkpoints, strips
     from vae_course.training import best_device
 
     targets = [
@@ -208,10 +209,11 @@ def _device() -> Finding:
 
 def _data() -> list[Finding]:
     """Where MNIST is. That it is nowhere is no fault: it can be downloaded."""
-    from vae_course import data
+    from vae_course.data.images import DataError, search_folders
+    from vae_course.data.mnist import find_mnist, mnist
 
-    looked = ", ".join(map(str, data.search_folders()))
-    root = data.find_mnist()
+    looked = ", ".join(map(str, search_folders()))
+    root = find_mnist()
     if root is None:
         found = (
             f"not in {looked}; downloaded when first used, or, without a "
@@ -219,8 +221,8 @@ def _data() -> list[Finding]:
         )
         return [Finding("MNIST", found)]
     try:
-        digits = data.mnist(root)
-    except data.DataError as error:
+        digits = mnist(root)
+    except DataError as error:
         return [Finding("MNIST", f"damaged, in {root}", False, str(error))]
     counts = f"{len(digits.train):,} + {len(digits.test):,} images"
     return [Finding("MNIST", f"{counts} in {root}")]

@@ -30,8 +30,8 @@ from vae_course.core import elbo, importance_weighted_elbo
 from vae_course.data import Digits, mnist
 from vae_course.metrics import active_units, negative_log_likelihood
 from vae_course.mlp import MLPVAE
+from vae_course.sd.weights import atomic
 from vae_course.training import best_device, evaluate, train
-from vae_course.weights import atomic
 
 OBJECTIVES = {
     "vae": elbo,

@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from vae_course.exercises import registry
-from vae_course.exercises.cells import source
+from vae_course.exercises.engine.cells import source
 from vae_course.exercises.exercise import Exercise
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vae_course.exercises import checking, registry
-from vae_course.exercises.cells import source
+from vae_course.exercises import registry
+from vae_course.exercises.engine import checking
+from vae_course.exercises.engine.cells import source
+from vae_course.exercises.engine.record import Mark, Record, RecordError
+from vae_course.exercises.engine.report import Answer, Card, Shown, headline
 from vae_course.exercises.exercise import Exercise
-from vae_course.exercises.record import Mark, Record, RecordError
 from vae_course.exercises.registry import NoSuchExercise
-from vae_course.exercises.report import Answer, Card, Shown, headline
 
 _record = Record()
 

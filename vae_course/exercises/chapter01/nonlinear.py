@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from vae_course.exercises.engine.results import Flawed, a_tensor
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
-from vae_course.exercises.results import Flawed, a_tensor
 
 
 class NonlinearAutoencoder(nn.Module):

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from vae_course.exercises.engine.results import a_list
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
-from vae_course.exercises.results import a_list
 
 
 def compress(sequence):

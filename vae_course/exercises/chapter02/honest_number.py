@@ -12,8 +12,8 @@ from torch import distributions as D
 
 from vae_course.core import elbo
 from vae_course.exercises.chapter02.rate import gaussian_kl
+from vae_course.exercises.engine.results import a_number
 from vae_course.exercises.exercise import AtMost, Exercise, Mistake, Trial
-from vae_course.exercises.results import a_number
 from vae_course.mlp import MLPVAE
 from vae_course.training import evaluate
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vae_course.exercises.engine.results import a_tensor
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
-from vae_course.exercises.results import a_tensor
 from vae_course.mlp import MLPVAE
 
 

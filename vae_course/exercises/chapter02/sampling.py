@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch import distributions as D
 
+from vae_course.exercises.engine.results import a_tensor
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
-from vae_course.exercises.results import a_tensor
 
 
 def sample_latent(mean, log_var):

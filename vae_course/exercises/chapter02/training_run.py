@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch import distributions as D
 
 from vae_course.core import elbo
+from vae_course.exercises.engine.results import Flawed
 from vae_course.exercises.exercise import AtMost, Exercise, Mistake, Trial
-from vae_course.exercises.results import Flawed
 from vae_course.mlp import MLPVAE
 from vae_course.training import evaluate
 

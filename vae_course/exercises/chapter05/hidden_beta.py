@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vae_course.conventions import LossConvention, effective_beta
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
+from vae_course.theory.conventions import LossConvention, effective_beta
 
 
 def hidden_beta():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from vae_course.checkpoints import compvis_name
+from vae_course.exercises.engine.results import Flawed, something
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
-from vae_course.exercises.results import Flawed, something
+from vae_course.sd.checkpoints import compvis_name
 
 STARTS = "first_stage_model."
 

@@ -1,0 +1,21 @@
+"""What chapters 3 to 5 check: gradients, an exact model, other losses."""
+
+from vae_course.theory.conventions import (
+    PUBLIC_LOSSES,
+    LossConvention,
+    effective_beta,
+)
+from vae_course.theory.gradients import (
+    pathwise_gradient,
+    score_function_gradient,
+)
+from vae_course.theory.linear_gaussian import LinearGaussian
+
+__all__ = [
+    "PUBLIC_LOSSES",
+    "LinearGaussian",
+    "LossConvention",
+    "effective_beta",
+    "pathwise_gradient",
+    "score_function_gradient",
+]
