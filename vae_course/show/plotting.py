@@ -1,86 +1,99 @@
-"""Figures that describe themselves: each carries an alt text wherever it goes.
+"""The figures that chapters share, on :mod:`vae_course.show.figure`.
 
-Every function returns a :class:`Figure`; as the last line of a cell it shows
-itself, and the alt text goes with the picture into the page. Nothing here
-touches pyplot's global state, so nothing is drawn twice and nothing leaks.
+Every function returns a :class:`~vae_course.show.figure.Figure`; as the last
+line of a cell it shows itself, and its alt text goes with it. Nothing touches
+pyplot's global state, so nothing is drawn twice and nothing leaks.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as MatplotlibFigure
 from torch import Tensor
 
 from vae_course.core import VAE
+from vae_course.show.figure import (
+    AMBER,
+    BLUE,
+    BROWN,
+    COLOURS,
+    GREEN,
+    INK,
+    ORANGE,
+    PAPER,
+    PINK,
+    PURPLE,
+    SKY,
+    SOFT,
+    TEXT,
+    WIDTH,
+    Figure,
+    label,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from vae_course.training import History
 
-# Okabe & Ito's palette: tells the classes apart for colour-blind readers too.
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-    "#999999",
-    "#8C4A00",
-    "#7A5195",
-)
+__all__ = [
+    "AMBER",
+    "BLUE",
+    "BROWN",
+    "COLOURS",
+    "GREEN",
+    "INK",
+    "MARKERS",
+    "ORANGE",
+    "PAPER",
+    "PINK",
+    "PURPLE",
+    "SKY",
+    "SOFT",
+    "TEXT",
+    "WIDTH",
+    "Figure",
+    "bars",
+    "comparison",
+    "image_grid",
+    "label",
+    "latent_map",
+    "latent_scatter",
+    "lines",
+    "loss_curves",
+    "new_figure",
+    "panels",
+    "show_image",
+]
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-DOTS_PER_INCH = 110
+POINTS = 1500  # of a scatter: enough to see a density, few enough to store
+_ROW = 0.28  # inches that a line of words needs
 
 
-class Figure(MatplotlibFigure):
-    """A matplotlib figure with an alt text.
+def show_image(axis, image: Tensor) -> None:
+    """One image, (1, H, W) or (3, H, W) in [0, 1], on an axis without ticks.
 
-    It is drawn on white, so that it reads the same on a light page and on a
-    dark one. ``alt`` says in one or two sentences what there is to see.
+    A fourth channel is how much of each pixel there is: 0 shows the page.
     """
-
-    def __init__(self, *args, alt: str = "", **kwargs):
-        kwargs = {"layout": "constrained", "facecolor": "white", **kwargs}
-        super().__init__(*args, dpi=DOTS_PER_INCH, **kwargs)
-        FigureCanvasAgg(self)
-        self.alt = alt
-
-    def __repr__(self) -> str:
-        return self.alt
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        if not self.alt.strip():
-            raise ValueError("This figure has no alt text: set figure.alt.")
-        buffer = BytesIO()
-        # Without the version of matplotlib in it, the file changes only when
-        # the picture does.
-        self.savefig(buffer, format="png", metadata={"Software": None})
-        png = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return (
-            {"image/png": png, "text/plain": self.alt},
-            {"image/png": {"alt": self.alt}},
+    pixels = np.clip(image.detach().cpu().float().numpy(), 0, 1)
+    if len(pixels) == 1:
+        axis.imshow(
+            pixels[0], cmap="gray", vmin=0, vmax=1, interpolation="none"
         )
-
-
-def new_figure(width: float, height: float, alt: str) -> Figure:
-    """An empty figure of this size in inches, with its alt text."""
-    with mpl.rc_context({"font.size": 10}):
-        return Figure(figsize=(width, height), alt=alt)
+    else:
+        axis.imshow(pixels.transpose(1, 2, 0), interpolation="none")
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
 
 
 def image_grid(
     images: Tensor,
     *,
     columns: int = 10,
+    width: float = WIDTH,
     title: str = "",
     alt: str = "",
 ) -> Figure:
@@ -89,32 +102,36 @@ def image_grid(
     Args:
         images: (N, 1, H, W) or (N, 3, H, W), in [0, 1].
         columns: images a row.
+        width: of the figure, in inches.
         title: the figure's one message.
         alt: what there is to see; a plain count if empty.
     """
-    rows = -(-len(images) // columns)
     columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
     alt = alt or f"{len(images)} images in a grid of {rows} by {columns}."
-    figure = new_figure(0.75 * columns, 0.75 * rows + 0.35 * bool(title), alt)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, image in zip(axes.flat, images, strict=False):
-        _draw(axis, image)
-    figure.suptitle(title, fontsize=11)
+    canvas = _tiled(images, columns)
+    height = width * canvas.shape[1] / canvas.shape[2]
+    figure = new_figure(width, height + _ROW * bool(title), alt)
+    show_image(figure.subplots(), canvas)
+    figure.suptitle(title)
     return figure
 
 
 def comparison(
-    rows: dict[str, Tensor], *, title: str = "", alt: str = ""
+    rows: dict[str, Tensor],
+    *,
+    width: float = WIDTH,
+    title: str = "",
+    alt: str = "",
 ) -> Figure:
-    """Rows of images under each other, each with its name at the left.
+    """Rows of images under each other, each under its name.
 
     Originals and their reconstructions, say: column i of every row belongs
     together.
 
     Args:
         rows: name → images, (N, C, H, W) in [0, 1], the same N in every row.
+        width: of the figure, in inches.
         title: the figure's one message.
         alt: what there is to see; the rows' names if empty.
 
@@ -126,25 +143,23 @@ def comparison(
         raise ValueError(f"Rows must be of one length, got {lengths}.")
     (columns,) = set(lengths.values())
     alt = alt or f"Rows of {columns} images each: {', '.join(rows)}."
-    height = 0.75 * len(rows) + 0.35 * bool(title)
-    figure = new_figure(0.75 * columns + 1.3, height, alt)
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for line, (name, images) in zip(axes, rows.items(), strict=True):
-        for axis, image in zip(line, images, strict=True):
-            _draw(axis, image)
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-        line[0].set_ylabel(
-            name, rotation=0, ha="right", va="center", labelpad=8
-        )
-    figure.suptitle(title, fontsize=11)
+    strips = {name: _tiled(row, columns) for name, row in rows.items()}
+    height = sum(s.shape[1] / s.shape[2] for s in strips.values()) * width
+    height += _ROW * (len(rows) + bool(title))
+    figure = new_figure(width, height, alt)
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axis, (name, strip) in zip(axes, strips.items(), strict=True):
+        show_image(axis, strip)
+        axis.set_title(name, loc="left", pad=3)
+    figure.suptitle(title)
     return figure
 
 
 def panels(
     images: dict[str, Tensor],
     *,
-    side: float = 2.2,
+    columns: int = 3,
+    width: float = WIDTH,
     title: str = "",
     alt: str = "",
 ) -> Figure:
@@ -152,23 +167,65 @@ def panels(
 
     Args:
         images: name → one image, (C, H, W) or (1, C, H, W), in [0, 1].
-        side: width of each, in inches.
+        columns: images a row; their names have to fit above them.
+        width: of the figure, in inches.
         title: the figure's one message.
         alt: what there is to see; the names if empty.
     """
     shown = {
         name: image.reshape(image.shape[-3:]) for name, image in images.items()
     }
+    columns = min(columns, len(shown))
+    rows = -(-len(shown) // columns)
     tallest = max(i.shape[1] / i.shape[2] for i in shown.values())
     alt = alt or f"Images side by side: {', '.join(shown)}."
-    figure = new_figure(
-        side * len(shown), side * tallest + 0.4 + 0.3 * bool(title), alt
+    height = rows * (width / columns * tallest + _ROW) + _ROW * bool(title)
+    figure = new_figure(width, height, alt)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (name, image) in zip(axes, shown.items(), strict=False):
+        show_image(axis, image)
+        axis.set_axis_on()
+        axis.set_title(name, pad=3)
+    figure.suptitle(title)
+    return figure
+
+
+def lines(
+    x: Sequence[float],
+    curves: dict[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    colours: Sequence[str] = COLOURS,
+    height: float = 3.0,
+    title: str = "",
+    alt: str = "",
+) -> Figure:
+    """Curves over one axis, each with its name at its right end.
+
+    Args:
+        x: the points that all curves share.
+        curves: name → values.
+        xlabel: what x is, with its unit.
+        ylabel: what the values are, with their unit.
+        colours: one a curve.
+        height: of the figure, in inches.
+        title: the figure's one message.
+        alt: what there is to see; the names and last values if empty.
+    """
+    ends = ", ".join(
+        f"{name} ends at {y[-1]:.3g}" for name, y in curves.items()
     )
-    row = figure.subplots(1, len(shown), squeeze=False)[0]
-    for axis, (name, image) in zip(row, shown.items(), strict=True):
-        _draw(axis, image)
-        axis.set(title=name, xticks=[], yticks=[])
-    figure.suptitle(title, fontsize=11)
+    figure = new_figure(WIDTH, height, alt or f"Curves: {ends}.")
+    axis = figure.subplots()
+    for (name, y), colour in zip(curves.items(), colours, strict=False):
+        axis.plot(x, y, color=colour)
+        label(axis, x[-1], y[-1], name, colour)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.grid()
+    figure.suptitle(title)
     return figure
 
 
@@ -185,21 +242,22 @@ def loss_curves(history: History, *, title: str = "", alt: str = "") -> Figure:
         "Three panels over the epochs: the negative ELBO, the distortion and "
         f"the rate, in nats per image; lines for {' and '.join(shown)} images."
     )
-    figure = new_figure(9, 3, alt)
-    panels = figure.subplots(1, 3)
+    figure = new_figure(WIDTH, 4.8, alt)
+    axes = figure.subplots(3, 1, sharex=True)
     names = ("total", "distortion", "rate")
     labels = ("distortion + rate = −ELBO", "distortion", "rate")
-    for axis, name, label, colour in zip(
-        panels, names, labels, COLOURS, strict=False
+    for axis, name, heading, colour in zip(
+        axes, names, labels, (INK, BLUE, ORANGE), strict=True
     ):
         for where, (style, halves) in shown.items():
             values = [getattr(h, name) for h in halves]
             axis.plot(epochs, values, style, color=colour, label=where)
-        axis.set(xlabel="epoch", title=label)
-        axis.grid(alpha=0.3)
-        axis.legend()
-    panels[0].set_ylabel("nats per image")
-    figure.suptitle(title, fontsize=11)
+        axis.set_title(heading, loc="left", color=colour)
+        axis.grid()
+    axes[0].legend(ncols=2, frameon=False)
+    axes[1].set_ylabel("nats per image")
+    axes[2].set_xlabel("epoch")
+    figure.suptitle(title)
     return figure
 
 
@@ -209,7 +267,7 @@ def latent_scatter(
     """Two-dimensional latents, one marker and colour for each class.
 
     Args:
-        z: (N, 2).
+        z: (N, 2); the first 1,500 are drawn.
         labels: classes from 0 to 9, (N,).
         title: the figure's one message.
         alt: what there is to see.
@@ -219,28 +277,28 @@ def latent_scatter(
     """
     if z.dim() != 2 or z.shape[1] != 2:
         raise ValueError(f"A scatter needs latents (N, 2), got {(*z.shape,)}.")
-    z, labels = z.detach().cpu(), labels.cpu()
+    z, labels = z.detach().cpu()[:POINTS], labels.cpu()[:POINTS]
     classes = labels.unique().tolist()
     alt = alt or f"{len(z)} points in a plane, in {len(classes)} classes."
-    figure = new_figure(6, 5.2, alt)
+    figure = new_figure(WIDTH, 4.4, alt)
     axis = figure.subplots()
     for c in classes:
         points = z[labels == c]
-        look = {"marker": MARKERS[c], "color": COLOURS[c], "label": str(c)}
-        axis.scatter(*points.T, s=12, alpha=0.6, linewidths=0, **look)
-        centre = points.median(dim=0).values
-        axis.annotate(
+        look = {"marker": MARKERS[c], "color": COLOURS[c]}
+        axis.scatter(*points.T, s=9, alpha=0.6, linewidths=0, **look)
+    for c in classes:
+        label(
+            axis,
+            *z[labels == c].median(dim=0).values.tolist(),
             str(c),
-            centre.tolist(),
             ha="center",
-            va="center",
+            xytext=(0, 0),
             fontweight="bold",
-            bbox={"boxstyle": "circle", "fc": "white", "ec": COLOURS[c]},
+            bbox={"boxstyle": "circle", "fc": PAPER, "ec": COLOURS[c]},
         )
     axis.set(xlabel="z₁", ylabel="z₂")
     axis.set_aspect("equal", adjustable="datalim")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title)
     return figure
 
 
@@ -267,11 +325,10 @@ def latent_map(
     rows, columns = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")
     z = torch.stack([columns, rows], dim=-1).view(-1, 2)  # (steps², 2)
     images = vae.decode(z).mean.cpu()  # (steps², C, H, W)
-    c, h, w = images.shape[1:]
-    tiles = images.view(steps, steps, c, h, w).permute(2, 0, 3, 1, 4)
-    figure = new_figure(6, 6.2, alt)
+    h, w = images.shape[2:]
+    figure = new_figure(WIDTH, WIDTH, alt)
     axis = figure.subplots()
-    _draw(axis, tiles.reshape(c, steps * h, steps * w))
+    show_image(axis, _tiled(images, steps, gap=0))
     middle = steps // 2
     for set_ticks, size, values in (
         (axis.set_xticks, w, ticks),
@@ -283,7 +340,7 @@ def latent_map(
             [f"{values[i].item():.1f}" for i in places],
         )
     axis.set(xlabel="z₁", ylabel="z₂")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title)
     return figure
 
 
@@ -293,22 +350,49 @@ def bars(
     unit: str,
     title: str = "",
     alt: str = "",
-    colours: Sequence[str] = COLOURS,
+    colours: Sequence[str] | str = BLUE,
 ) -> Figure:
     """Named numbers as horizontal bars, each with its value beside it."""
     labels = _short(list(values.values()))
     names = list(values)
     listed = ", ".join(map(" ".join, zip(names, labels, strict=True)))
-    figure = new_figure(7, 0.45 * len(values) + 0.9, alt or f"Bars: {listed}.")
+    height = 0.42 * len(values) + 0.6 + _ROW * bool(title)
+    figure = new_figure(WIDTH, height, alt or f"Bars: {listed}.")
     axis = figure.subplots()
     drawn = axis.barh(names, list(values.values()), color=colours)
     axis.bar_label(drawn, labels, padding=4)
     axis.invert_yaxis()
-    axis.margins(x=0.12)
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.margins(x=0.16)
     axis.set(xlabel=unit)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title)
     return figure
+
+
+def _tiled(images: Tensor, columns: int, gap: float = 0.07) -> Tensor:
+    """One image of many, with gaps in which the page shows.
+
+    Args:
+        images: (N, C, H, W), in [0, 1].
+        columns: images a row.
+        gap: between two images, as a share of their width.
+
+    Returns:
+        (4, rows · (H + gap), columns · (W + gap)), or (C, …) without gaps.
+    """
+    images = images.detach().cpu().float()
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    if gap:
+        seen = images.new_ones(count, 1, height, width)
+        colours = images.expand(-1, 3, -1, -1) if channels == 1 else images
+        images, channels = torch.cat([colours, seen], dim=1), 4
+    space = round(gap * width)
+    tile_h, tile_w = height + space, width + space
+    canvas = images.new_zeros(channels, rows * tile_h, columns * tile_w)
+    for number, image in enumerate(images):
+        top, left = number // columns * tile_h, number % columns * tile_w
+        canvas[:, top : top + height, left : left + width] = image
+    return canvas[:, : rows * tile_h - space, : columns * tile_w - space]
 
 
 def _short(values: Sequence[float]) -> list[str]:
@@ -318,12 +402,3 @@ def _short(values: Sequence[float]) -> list[str]:
         "≈ 0" if 0 < abs(v) < least else f"{float(f'{v:.3g}'):,.10g}"
         for v in values
     ]
-
-
-def _draw(axis, image: Tensor) -> None:
-    """One image, (1, H, W) or (3, H, W) in [0, 1], on an axis."""
-    pixels = np.clip(image.detach().cpu().float().numpy(), 0, 1)
-    if len(pixels) == 1:
-        axis.imshow(pixels[0], cmap="gray", vmin=0, vmax=1)
-    else:
-        axis.imshow(pixels.transpose(1, 2, 0))
