@@ -1,5 +1,6 @@
-# Installs the course's code where it is missing, as on Colab. What the code
-# needs is there already; --no-deps leaves torch as it is.
+# @title Install the course's code, where it is missing
+# As on Colab. What the code needs is there already; --no-deps leaves torch
+# as it is.
 import importlib.util
 import subprocess
 import sys

@@ -2,10 +2,8 @@
 
 ``python -m tools.notebooks [NAMES…]`` runs each notebook from a fresh kernel,
 top to bottom, with one thread and a fixed hash seed. What it writes back is
-the same to the byte as long as the results are: execution times, progress bars
-and version numbers go; outputs, execution counts and cell ids stay. Three
-things that every notebook shares are stamped from here: the link to Colab, the
-measured time and the first code cell.
+the same to the byte as long as the results are (:mod:`tools.tidying`). What
+every notebook shares is stamped (:mod:`tools.stamping`).
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +23,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
-from tools.address import ROOT, address
+from tools import stamping
+from tools.address import ROOT
+from tools.tidying import NotebookError, tidy
 
 NOTEBOOKS = ROOT / "notebooks"
 TIMES = ROOT / "results" / "notebooks.json"
@@ -41,57 +40,6 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "CUDA_VISIBLE_DEVICES": "-1",
 }
-METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    },
-    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
-}
-WIDGET = "application/vnd.jupyter.widget-view+json"
-IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
-
-_BAR = re.compile(r"\d+%\||\d+(\.\d+)?(it|step)s? \[")
-_BLOB = re.compile(r"[A-Za-z0-9+/=]{200,}")  # base64 may spell anything
-_PLACE = re.compile(
-    r"(?<![\w.])/(?:home|Users|root|tmp|work|var/folders|content)/[\w./-]*"
-    r"|\b[A-Z]:\\[\w.\\-]+"
-)
-_MEMORY = re.compile(r" at 0x[0-9a-fA-F]{6,}")
-
-
-class NotebookError(RuntimeError):
-    """A notebook that cannot be published; says which cell, and what to do."""
-
-
-# --- What the notebooks share ------------------------------------------------
-
-
-def first_cell() -> str:
-    """The source of the first code cell of every notebook."""
-    template = Path(__file__).with_name("first_cell.py").read_text("utf-8")
-    return template.replace("{repository}", address().url).rstrip("\n")
-
-
-def colab_line(name: str) -> str:
-    """The header's link to Colab, for the notebook ``name``."""
-    return f"[Open in Colab]({address().colab(f'{name}.ipynb')})"
-
-
-def time_line(measured: dict) -> str:
-    """The header's line about time, from an entry of :func:`read_times`."""
-    minor = {
-        key: ".".join(measured[key].split(".")[:2])
-        for key in ("python", "torch")
-    }
-    threads = measured["threads"]
-    return (
-        f"**Measured time:** {measured['seconds']} seconds from top to "
-        f"bottom on {measured['cores']} CPU cores with {threads} "
-        f"thread{'s' * (threads != 1)} (Python {minor['python']}, PyTorch "
-        f"{minor['torch']}, data: {measured['data']})."
-    )
 
 
 def read_times() -> dict[str, dict]:
@@ -99,192 +47,6 @@ def read_times() -> dict[str, dict]:
     if not TIMES.is_file():
         return {}
     return json.loads(TIMES.read_text("utf-8"))["notebooks"]
-
-
-def is_compared(cell: NotebookNode) -> bool:
-    """Whether nbval compares the outputs of this cell."""
-    return cell.source.lstrip().startswith(
-        "# NBVAL_CHECK_OUTPUT\n"
-    ) or "nbval-check-output" in cell.metadata.get("tags", [])
-
-
-def stamp_first_cell(notebook: NotebookNode) -> None:
-    """Puts the shared first code cell under the header."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if not code or code[0].get("id") != "install":
-        code = [nbformat.v4.new_code_cell(id="install")]
-        notebook.cells.insert(1, code[0])
-    code[0].source = first_cell()
-    code[0].metadata["tags"] = ["hide-input"]
-    prompt = "{} the cell that installs the course's code where it is missing"
-    code[0].metadata["mystnb"] = {
-        "code_prompt_show": prompt.format("Show"),
-        "code_prompt_hide": prompt.format("Hide"),
-    }
-
-
-def stamp_header(notebook: NotebookNode, name: str, measured: dict) -> None:
-    """Writes the link to Colab and the measured time into the header.
-
-    Raises:
-        NotebookError: the first cell is not Markdown with a title.
-    """
-    header = notebook.cells[0] if notebook.cells else None
-    if (
-        header is None
-        or header.cell_type != "markdown"
-        or not header.source.startswith("# ")
-    ):
-        raise NotebookError(
-            f"{name}: the first cell must be Markdown that starts with "
-            "'# N. Title'."
-        )
-    title, _, rest = header.source.partition("\n")
-    kept = [
-        line
-        for line in rest.splitlines()
-        if not line.startswith(("[Open in Colab](", "**Measured time:**"))
-    ]
-    body = re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
-    parts = [title, colab_line(name), body, time_line(measured)]
-    header.source = "\n\n".join(part for part in parts if part)
-
-
-# --- What does not belong in them --------------------------------------------
-
-
-def tidy(notebook: NotebookNode, name: str) -> None:
-    """Removes what differs from run to run, and gives every picture its text.
-
-    Raises:
-        NotebookError: a cell shows what cannot be published: a picture
-            without alternative text, a path of this machine, a memory
-            address.
-    """
-    notebook.metadata.clear()
-    notebook.metadata.update(nbformat.from_dict(METADATA))
-    for number, cell in enumerate(notebook.cells, start=1):
-        where = f"{name}: cell {number} ({cell.get('id', 'no id')})"
-        for noise in ("execution", "ExecuteTime", "collapsed", "scrolled"):
-            cell.metadata.pop(noise, None)
-        if cell.cell_type != "code":
-            continue
-        if not cell.source.strip():
-            raise NotebookError(f"{where} is empty: delete it.")
-        outputs = _merged(cell.outputs)
-        cell.outputs = _without_bars(outputs)
-        if cell.outputs != outputs and is_compared(cell):
-            raise NotebookError(
-                f"{where} draws a progress bar and is marked for comparison. "
-                "A bar never reads the same twice: print the facts in a cell "
-                "of their own."
-            )
-        text = published_text(cell)
-        if path := machine_path(text):
-            raise NotebookError(
-                f"{where} shows a path of this machine, {path}: print less."
-            )
-        if address_in_memory := _MEMORY.search(text):
-            raise NotebookError(
-                f"{where} shows '{address_in_memory[0].strip()}', which "
-                "differs at every run: end the cell with something worth "
-                "reading."
-            )
-        _describe_picture(cell, where)
-
-
-def published_text(cell: NotebookNode) -> str:
-    """All text among a cell's outputs, without pictures and encoded data."""
-    parts = []
-    for output in cell.outputs:
-        if output.output_type == "stream":
-            parts.append(output.text)
-        for mime, content in output.get("data", {}).items():
-            if mime.startswith("image/") and mime != "image/svg+xml":
-                continue
-            is_text = isinstance(content, str)
-            parts.append(content if is_text else json.dumps(content))
-    return _BLOB.sub("", "\n".join(parts))
-
-
-def machine_path(text: str) -> str | None:
-    """The first path in ``text`` that only exists on some machine, or None."""
-    folders = (Path.home(), ROOT, Path(tempfile.gettempdir()))
-    for folder in map(str, folders):
-        if len(folder) > 1 and re.search(
-            rf"(?<![\w.]){re.escape(folder)}(?!\w)", text
-        ):
-            return folder
-    match = _PLACE.search(text)
-    return match[0] if match else None
-
-
-def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Joins neighbouring pieces of a stream, which arrive cut at random."""
-    merged: list[NotebookNode] = []
-    for output in outputs:
-        last = merged[-1] if merged else None
-        if (
-            last is not None
-            and output.output_type == last.output_type == "stream"
-            and output.name == last.name
-        ):
-            last.text += output.text
-        else:
-            merged.append(output)
-    return merged
-
-
-def _without_bars(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """The outputs without tqdm's bars, as widgets or as text."""
-    kept = []
-    for output in outputs:
-        if WIDGET in output.get("data", {}):
-            continue
-        if output.output_type == "stream" and output.name == "stderr":
-            lines = re.split(r"(?<=[\r\n])", output.text)
-            lines = [line for line in lines if not _BAR.search(line)]
-            if not "".join(lines).strip():
-                continue
-            output = NotebookNode(output, text="".join(lines))
-        kept.append(output)
-    return kept
-
-
-def pictures(cell: NotebookNode) -> list[tuple[NotebookNode, str]]:
-    """The outputs of a cell that are pictures, each with its kind."""
-    found = []
-    for output in cell.outputs:
-        kinds = [mime for mime in IMAGES if mime in output.get("data", {})]
-        found += [(output, kind) for kind in kinds[:1]]
-    return found
-
-
-def _describe_picture(cell: NotebookNode, where: str) -> None:
-    """Copies a picture's text to where the book's builder looks for it."""
-    options = dict(cell.metadata.pop("mystnb", {}))
-    known = options.pop("image", {}).get("alt", "")
-    shown = pictures(cell)
-    if len(shown) > 1:
-        raise NotebookError(
-            f"{where} shows {len(shown)} pictures. One picture a cell: split "
-            "it."
-        )
-    for output, kind in shown:
-        alt = output.metadata.get(kind, {}).get("alt") or known
-        if not alt.strip():
-            raise NotebookError(
-                f"{where} shows a picture without alternative text. Return a "
-                "figure of vae_course.show.plotting, or write what there is to "
-                "see into the cell's metadata: "
-                '{"mystnb": {"image": {"alt": "…"}}}.'
-            )
-        options["image"] = {"alt": " ".join(alt.split())}
-    if options:
-        cell.metadata["mystnb"] = options
-
-
-# --- Running them ------------------------------------------------------------
 
 
 def execute(notebook: NotebookNode, name: str) -> float:
@@ -389,28 +151,38 @@ def write_text(path: Path, text: str) -> bool:
     return True
 
 
-def write_times(times: dict[str, dict]) -> bool:
-    """Writes ``results/notebooks.json``; says whether it changed."""
+def remember(name: str, measured: dict) -> None:
+    """Writes a measurement into ``results/notebooks.json``.
+
+    The file is read just before, since two runs may go on side by side; names
+    of notebooks that are no more go.
+    """
+    times = read_times()
+    times[name] = settled(times.get(name), measured)
+    present = {path.stem for path in chosen([])}
+    times = {key: times[key] for key in times if key in present}
     content = {"command": COMMAND, "notebooks": times}
-    return write_text(
-        TIMES, json.dumps(content, indent=2, sort_keys=True) + "\n"
-    )
+    write_text(TIMES, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def run(path: Path, times: dict[str, dict], only_stamp: bool = False) -> bool:
+def run(path: Path, only_stamp: bool = False) -> bool:
     """Executes and stamps one notebook; says whether its file changed."""
     name = path.stem
     notebook = nbformat.read(path, as_version=4)
-    if only_stamp and name not in times:
+    if only_stamp and name not in read_times():
         raise NotebookError(
             f"{name}: no time is known yet; run `{COMMAND} {name}` first."
         )
-    stamp_first_cell(notebook)
+    stamping.stamp_first_cell(notebook)
     if not only_stamp:
+        stamping.prepare_opening(name)
         seconds = execute(notebook, name)
         tidy(notebook, name)
-        times[name] = settled(times.get(name), measurement(notebook, seconds))
-    stamp_header(notebook, name, times[name])
+        picture = stamping.stamp_opening(notebook, name)
+        write_text(stamping.opening_file(name), picture)
+        remember(name, measurement(notebook, seconds))
+    stamping.stamp_folds(notebook, name)
+    stamping.stamp_header(notebook, name, read_times()[name])
     nbformat.validate(notebook)
     changed = write_text(path, nbformat.writes(notebook) + "\n")
     if not only_stamp:
@@ -452,16 +224,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     try:
-        times = read_times()
         for path in chosen(options.names):
             if not options.stamp:
                 print(f"{path.stem}: running", flush=True)
-            run(path, times, options.stamp)
-            present = {p.stem for p in chosen([])}
-            times = {k: v for k, v in times.items() if k in present}
-            write_times(times)
+            run(path, options.stamp)
     except NotebookError as error:
         sys.exit(f"\n{error}")
+    times = read_times()
     total = sum(entry["seconds"] for entry in times.values())
     print(f"{len(times)} notebooks, {total} s in all (at most 900).")
     small = sorted({e["data"] for e in times.values()} & {*SUBSTITUTES})
