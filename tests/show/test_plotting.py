@@ -1,6 +1,5 @@
 """Every figure describes itself, wherever it is shown."""
 
-import base64
 import math
 
 import matplotlib.pyplot as plt
@@ -28,6 +27,10 @@ def every_figure(alt=""):
         "image_grid": plotting.image_grid(IMAGES, columns=5, alt=alt),
         "colour": plotting.image_grid(torch.rand(2, 3, 4, 4), alt=alt),
         "comparison": plotting.comparison(rows, alt=alt),
+        "panels": plotting.panels({"a": IMAGES[0], "b": IMAGES[1]}, alt=alt),
+        "lines": plotting.lines(
+            [1, 2], {"up": [1, 2]}, xlabel="x", ylabel="nats", alt=alt
+        ),
         "loss_curves": plotting.loss_curves(HISTORY, alt=alt),
         "latent_scatter": plotting.latent_scatter(z, labels, alt=alt),
         "latent_map": plotting.latent_map(vae, steps=4, alt=alt),
@@ -41,9 +44,9 @@ def test_a_figure_shown_by_a_kernel_carries_its_alt_text(name):
     for alt in ("", "A sentence of the author's."):
         figure = every_figure(alt)[name]
         content, metadata = format_object(figure)
-        assert base64.b64decode(content["image/png"]).startswith(b"\x89PNG")
-        assert len(metadata["image/png"]["alt"]) > 10
-        assert content["text/plain"] == metadata["image/png"]["alt"]
+        assert content["image/svg+xml"].startswith("<svg")
+        assert len(metadata["image/svg+xml"]["alt"]) > 10
+        assert content["text/plain"] == metadata["image/svg+xml"]["alt"]
         if alt:
             assert content["text/plain"] == alt
 
@@ -56,7 +59,8 @@ def test_the_alt_text_survives_the_inline_backend():
     content, metadata = shell.display_formatter.format(
         plotting.image_grid(IMAGES, alt="Twelve grey images.")
     )
-    assert metadata["image/png"]["alt"] == "Twelve grey images."
+    assert "Twelve grey images." in content["image/svg+xml"]
+    assert metadata["image/svg+xml"]["alt"] == "Twelve grey images."
     assert content["text/plain"] == "Twelve grey images."
 
 
@@ -116,3 +120,42 @@ def test_every_class_of_a_scatter_has_a_look_of_its_own():
     looks = set(zip(plotting.COLOURS, plotting.MARKERS, strict=True))
     assert len(looks) == 10 == len(set(plotting.COLOURS))
     assert len(set(plotting.MARKERS)) == 10
+
+
+def test_images_lie_where_they_belong():
+    shades = torch.linspace(0, 1, 6).view(6, 1, 1, 1).expand(6, 1, 10, 10)
+    canvas = plotting._tiled(shades, columns=4)
+    assert canvas.shape == (4, 2 * 10 + 1, 4 * 10 + 3)
+    for number in range(6):
+        top, left = number // 4 * 11, number % 4 * 11
+        tile = canvas[:, top : top + 10, left : left + 10]
+        assert torch.equal(tile[:3], shades[number].expand(3, 10, 10))
+        assert (tile[3] == 1).all()
+    assert (canvas[3, 10] == 0).all() and (canvas[3, :, 10] == 0).all()
+    assert (canvas[3, 11:, 22:] == 0).all(), "no image, no ink"
+
+
+def test_grey_stays_what_it_is_in_every_figure():
+    """A dark image is dark: no figure stretches greys to fill the scale."""
+    dark = torch.full((2, 1, 4, 4), 0.25)
+    figures = (
+        plotting.image_grid(dark),
+        plotting.comparison({"dark": dark}),
+        plotting.panels({"dark": dark[0]}),
+    )
+    for figure in figures:
+        (image,) = figure.axes[0].images
+        values = image.get_array()
+        if values.ndim == 2:  # a colour map is between
+            assert (image.norm.vmin, image.norm.vmax) == (0, 1)
+        assert values.ravel()[0] == pytest.approx(0.25)
+
+
+def test_curves_are_named_where_they_end():
+    figure = plotting.lines(
+        [1, 2, 4], {"rate": [3, 2, 1]}, xlabel="β", ylabel="nats"
+    )
+    (words,) = figure.axes[0].texts
+    assert words.get_text() == "rate" and words.xy == (4, 1)
+    assert words.get_color() == figure.axes[0].lines[0].get_color()
+    assert "rate ends at 1" in figure.alt

@@ -35,7 +35,6 @@ PURPLE = "#7a5195"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, PURPLE, BROWN, SOFT, INK)
 NAMES = {
     INK: "ink",
-    "#000000": "ink",
     SOFT: "soft",
     PAPER: "paper",
     BLUE: "blue",
@@ -153,9 +152,11 @@ class Figure(MatplotlibFigure):
             "role": "img",
             "aria-label": " ".join(self.alt.split()),
             "data-text": f"{TEXT * PIXELS / 72:.0f}",
-            "style": f"fill: var(--figure-ink, {INK}); stroke-linejoin: round",
         }
         _tidy(root)
+        root.set(  # black, which matplotlib leaves out, is ink
+            "style", f"fill: var(--figure-ink, {INK}); stroke-linejoin: round"
+        )
         paper = {
             "class": "figure-paper",
             "width": "100%",
@@ -237,6 +238,7 @@ def _tidy(root: ElementTree.Element) -> None:
 def _styled(style: str) -> str:
     """A style whose colours and typeface are names with a fallback."""
     style = _FAMILY.sub("var(--figure-font, sans-serif)", style)
+    style = style.replace("#000000", INK)  # matplotlib's own default
     return _COLOUR.sub(_named, style)
 
 
