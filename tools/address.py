@@ -2,8 +2,9 @@
 
 ``pyproject.toml`` holds the address. Badges, links and the notebooks' first
 cell repeat it, because Colab and GitHub show them without a build.
-``disagreements`` finds the places that differ, and
-``python -m tools.address NEW_URL`` changes the address everywhere.
+``disagreements`` finds the places that differ,
+``python -m tools.address NEW_URL`` changes the address everywhere, and
+``python -m tools.address --is URL`` refuses to go on where it is another.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ WRITTEN_IN = (
     "*.md",
     "*.cff",
     ".github/workflows/*.yml",
-    "book/*.md",
+    "book/**/*.md",
     "book/*.bib",
     "notebooks/*.ipynb",
     "vae_course/**/*.py",
@@ -73,6 +74,11 @@ class Address(NamedTuple):
     def url(self) -> str:
         """The repository's page."""
         return f"https://github.com/{self.repository}"
+
+    @property
+    def site(self) -> str:
+        """Where the book is published, with a slash at its end."""
+        return f"https://{self.owner}.github.io/{self.name}/"
 
     def colab(self, notebook: str) -> str:
         """Where Colab opens a notebook, given its file name."""
@@ -153,16 +159,32 @@ def _repository(match: re.Match) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """``python -m tools.address NEW_URL``."""
+    """``python -m tools.address NEW_URL``, or ``--is URL``."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.address",
         description="Changes the course's public address everywhere.",
     )
     parser.add_argument("url", help="https://github.com/OWNER/NAME")
+    parser.add_argument(
+        "--is",
+        dest="only_ask",
+        action="store_true",
+        help="change nothing; fail if the course's address is another",
+    )
+    options = parser.parse_args(arguments)
     try:
-        new = Address.parse(parser.parse_args(arguments).url)
+        new = Address.parse(options.url)
     except ValueError as error:
         sys.exit(str(error))
+    if options.only_ask:
+        ours = address()
+        if new.repository.lower() != ours.repository.lower():
+            sys.exit(
+                f"This repository is {new.url}, but its pages would send "
+                f"readers to {ours.url}. Run `make address URL={new.url}`, "
+                "commit what it changes, and push again."
+            )
+        return
     changed = move(new)
     for path in changed:
         print(f"changed {path.relative_to(ROOT).as_posix()}")

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import yaml
 
 from tools.address import (
     ROOT,
@@ -13,6 +14,7 @@ from tools.address import (
     move,
 )
 
+GITHUB = "https://github.com"
 ELSEWHERE = Address("someone", "a-fork")
 
 
@@ -92,3 +94,25 @@ def test_a_project_without_an_address_says_what_it_needs(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     with pytest.raises(ValueError, match="Repository"):
         address(tmp_path)
+
+
+def test_publishing_from_another_repository_is_refused_with_the_mend():
+    main(["--is", address().url])
+    main(["--is", address().url.upper().replace("HTTPS://GITHUB.COM", GITHUB)])
+    with pytest.raises(SystemExit) as refusal:
+        main(["--is", ELSEWHERE.url])
+    assert f"make address URL={ELSEWHERE.url}" in refusal.value.code
+    assert address() != ELSEWHERE
+
+
+def test_the_workflow_asks_before_it_builds():
+    text = (ROOT / ".github/workflows/deploy.yml").read_text("utf-8")
+    steps = yaml.safe_load(text)["jobs"]["publish"]["steps"]
+    commands = [step.get("run", "") for step in steps]
+    (asks,) = [c for c in commands if "tools.address --is" in c]
+    assert "${{ github.server_url }}/${{ github.repository }}" in asks
+    assert commands.index(asks) < commands.index("make book")
+
+
+def test_the_sites_address_follows_the_repositorys():
+    assert ELSEWHERE.site == "https://someone.github.io/a-fork/"
