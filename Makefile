@@ -11,7 +11,7 @@ INSTALLED := .venv/.installed
 # with one thread, the same seeds give the same numbers.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test notebooks address lab serve clean
+.PHONY: help book test notebooks census address lab serve clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -20,6 +20,7 @@ help:
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make notebooks   execute the notebooks and store their outputs;"
 	@echo "                 NAMES=\"01 02\" chooses some"
+	@echo "make census      count what the notebooks and their pages are made of"
 	@echo "make address     change the public address everywhere: URL=https://..."
 	@echo "make clean       remove what was built; .venv stays"
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made with."
@@ -37,6 +38,9 @@ test: $(INSTALLED)
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)
+
+census: book
+	$(BIN)/python -m tools.census --pages _build/html
 
 address:
 	$(PYTHON) -m tools.address "$(URL)"
