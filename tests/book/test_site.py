@@ -40,8 +40,12 @@ IN_CSS = re.compile(
 def contents() -> list[str]:
     """The pages of _toc.yml, in order, without their endings."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    chapters = [c for part in toc["parts"] for c in part["chapters"]]
-    return [toc["root"], *(chapter["file"] for chapter in chapters)]
+    pages = [toc["root"]]
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            below = chapter.get("sections", ())
+            pages += [chapter["file"], *(page["file"] for page in below)]
+    return pages
 
 
 CONTENTS = contents()
@@ -96,8 +100,14 @@ def test_the_site_has_the_pages_of_its_contents_and_no_others(soups):
 def test_every_picture_says_what_there_is_to_see(page):
     for image in page.find_all("img"):
         alt = image.get("alt", "").strip()
+        if sheet := image.find_parent(class_="sheet"):  # part of a drawing
+            assert alt == "" and sheet.find("svg", recursive=False)
+            continue
         assert " " in alt, f"not described: {image}"
         assert not FILE_NAME.search(alt), f"described by a file: {image}"
+    for drawing in page.select(".cell_output svg"):
+        assert drawing.get("role") == "img"
+        assert " " in drawing.get("aria-label", "").strip(), "not described"
 
 
 def test_nothing_is_loaded_from_outside(page):
@@ -196,7 +206,8 @@ def test_notebook_pages_open_in_colab_and_no_others_do(soups):
             assert not links, name
             continue
         url = address().colab(f"{Path(name).name}.ipynb")
-        assert {a["href"] for a in links} == {url}
+        assert {a["href"].partition("#")[0] for a in links} == {url}
+        links = [a for a in links if a["href"] == url]
         assert [a for a in links if a.find_parent("article")], "no badge"
         buttons = [
             a for a in links if a.find_parent(class_="article-header-buttons")

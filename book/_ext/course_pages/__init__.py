@@ -1,0 +1,67 @@
+"""How notebooks become pages: one module for each thing a page can do.
+
+All of it happens when the book is built, on the parsed page, so that a page
+is complete without JavaScript; ``book/_static/course.js`` only adds to it.
+
+``folds``      code that only draws or imports, folded under its picture
+``figures``    drawings as part of the page, their pixels as small files
+``captions``   "**Figure 2.1.** …" under the figure before it
+``claims``     "✓ …" as a list of sentences
+``predict``    a question with answers to choose from
+``exercises``  a frame, hints, the solution, the way to Colab
+``solutions``  the pages of solutions, and what ``exercises`` folds away
+``links``      addresses of the published site as links within it
+``proofs``     the derivation page: no two places with the same name
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+ROOT = Path(__file__).resolve().parents[3]
+if str(ROOT) not in sys.path:  # for tools/, which is not installed
+    sys.path.append(str(ROOT))
+
+
+def show_exercises_in_contents(app: Sphinx, config: Config) -> None:
+    """A page's contents hold its subsections, which exercises are.
+
+    Not in ``_config.yml``, where it would replace all of the theme's options.
+    """
+    config.html_theme_options.setdefault("show_toc_level", 2)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Registers every module, in the order in which they work."""
+    from course_pages import (
+        captions,
+        claims,
+        elements,
+        exercises,
+        figures,
+        folds,
+        links,
+        predict,
+        proofs,
+        solutions,
+    )
+
+    for module in (
+        elements,
+        folds,
+        figures,
+        captions,
+        claims,
+        predict,
+        exercises,
+        solutions,
+        links,
+        proofs,
+    ):
+        module.setup(app)
+    app.connect("config-inited", show_exercises_in_contents)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
