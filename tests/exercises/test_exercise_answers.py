@@ -153,6 +153,8 @@ def cards():
     yield check("9.9", empty)
     yield hint("2.2")
     yield progress()
+    yield progress(3)
+    yield progress(99)
 
 
 def test_html_says_what_the_text_says():
@@ -173,7 +175,8 @@ def test_html_fits_any_page():
         # Text has the page's own colour, so it reads on light and on dark.
         colours = re.findall(r"color:([^;\"]+)", page)
         assert set(colours) <= {"transparent", "inherit"}
-        for tag in ("p", "dl", "dt", "dd", "div", "code", "strong", "span"):
+        tags = "p dl dt dd div code strong span details summary"
+        for tag in tags.split():
             assert len(re.findall(f"<{tag}[ >]", page)) == page.count(
                 f"</{tag}>"
             )
@@ -316,21 +319,79 @@ def test_the_solution_shows_the_code_that_is_tested():
 # --- Progress ----------------------------------------------------------------
 
 
+def signs(line):
+    """number → sign, from a chapter's line."""
+    found = re.findall(r"([✓○]) (\d+\.\d+)", line)
+    return {number: sign for sign, number in found}
+
+
 def test_progress_tells_what_is_done():
     check("2.2", KL.solution)
     check("2.2", no_half)  # what is done stays done
     check("2.1", no_half)
     check("2.3", empty)  # does not count as an attempt
     hint("2.3")
-    text = repr(progress())
+    card = progress(2)
+    there = registry.exercises_of(2)
+    first, summary, *lines = repr(card).splitlines()
+    assert first.startswith(f"→ Chapter 2: 1 of {len(there)} done: ")
+    assert signs(first) == {
+        each.number: "✓" if each.number == "2.2" else "○" for each in there
+    }
     count = len(registry.all_exercises())
-    assert f"1 of {count} exercises done." in text
-    rows = dict(re.findall(r"^(\d\.\d) .*?: +(.+)$", text, re.MULTILINE))
-    assert rows["2.2"] == "✓ done, tried twice"
-    assert rows["2.1"] == "○ open, tried once"
-    assert rows["2.3"] == "○ open, not tried, 1 of 3 hints"
-    assert rows["1.1"] == "not tried"
-    assert "until this session ends" in text
+    assert summary == f"All chapters: 1 of {count} exercises done."
+    assert lines[1].strip() == first.removeprefix("→ ")
+    (states,) = [
+        dict(facts)
+        for heading, facts in card.folded.parts
+        if heading.startswith("Chapter 2:")
+    ]
+    states = {words.split()[0]: state for words, state in states.items()}
+    assert states["2.2"] == "✓ done, tried twice"
+    assert states["2.1"] == "○ open, tried once"
+    assert states["2.3"] == "○ open, not tried, 1 of 3 hints"
+    assert states["2.4"] == "not tried"
+    assert "until this session ends" in repr(card)
+
+
+def test_progress_has_a_line_for_each_chapter():
+    _, _, *lines, _ = repr(progress(3)).splitlines()
+    shown = {n: sign for line in lines for n, sign in signs(line).items()}
+    assert shown == {each.number: "○" for each in registry.all_exercises()}
+    assert [line.split()[1] for line in lines] == [
+        f"{chapter}:" for chapter in registry.chapters()
+    ]
+
+
+def test_progress_shows_one_line_and_folds_the_rest():
+    page = progress(3)._repr_html_()
+    open_part, folded = page.split("<details", 1)
+    assert "Chapter 3:" in open_part and "Chapter 1:" not in open_part
+    assert folded.count("<summary>") == 1 and " open" not in folded[:60]
+    inside, closing = folded.split("</details>")
+    for each in registry.all_exercises():
+        name = f"{each.number} {each.title}"
+        assert html.escape(name, quote=False) in inside
+    assert "until this session ends" in closing
+
+
+def test_progress_without_a_number_is_of_the_chapter_checked_last():
+    assert repr(progress()).startswith("→ 0 of ")
+    check("2.2", KL.solution)
+    assert repr(progress()).startswith("→ Chapter 2: 1 of ")
+    check("5.1", 1.0)
+    assert repr(progress()).startswith("→ Chapter 5: 0 of ")
+    check("9.99", 1.0)  # there is none
+    assert repr(progress()).startswith("→ Chapter 5: ")
+    assert repr(progress(2)).startswith("→ Chapter 2: 1 of ")
+
+
+@pytest.mark.parametrize("chapter", [99, 0, -1, "3", 3.5, "file.json", []])
+def test_progress_of_no_chapter_is_answered_with_those_there_are(chapter):
+    card = progress(chapter)
+    assert card.status == "unknown"
+    assert "There are 1, 2, 3" in repr(card)
+    assert 'progress(file="progress.json")' in repr(card)
 
 
 def test_nothing_is_written_unless_a_file_is_named(tmp_path, monkeypatch):
@@ -353,8 +414,7 @@ def test_progress_is_kept_in_the_file_that_is_named(tmp_path, monkeypatch):
     check("2.8", 1.0)
     new_session(monkeypatch)
     assert "0 of" in repr(progress())
-    text = repr(progress(file=str(file)))
-    assert "1 of" in text
+    assert repr(progress(file=str(file))).startswith("→ 1 of ")
     assert "hint 2 of 3" in repr(hint("2.3"))
     assert list(tmp_path.iterdir()) == [file]
 

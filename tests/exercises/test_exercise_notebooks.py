@@ -1,5 +1,6 @@
 """The notebooks hold the exercises just as their objects have them."""
 
+import ast
 import copy
 import os
 import re
@@ -73,6 +74,28 @@ def test_the_notebook_has_no_other_exercises(chapter):
         for cell in cells.exercise_cells(exercise.number)
     }
     assert set(exercises_in(notebook_of(chapter))) == known
+
+
+def test_what_an_answer_names_is_imported_before_it(chapter):
+    # "Stuck? hint(…)" must not lead to a NameError.
+    known = set()
+    for cell in notebook_of(chapter).cells:
+        if cell.id.startswith("exercise-"):
+            break
+        if cell.cell_type == "code":
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.ImportFrom) and (
+                    node.module == "vae_course.exercises"
+                ):
+                    known |= {alias.name for alias in node.names}
+    assert known == {"check", "hint", "progress", "solution"}
+
+
+def test_a_chapter_closes_with_its_progress(chapter):
+    cells = notebook_of(chapter).cells
+    last = max(i for i, c in enumerate(cells) if c.id.startswith("exercise-"))
+    after = [c.source for c in cells[last + 1 :] if c.cell_type == "code"]
+    assert f"progress({chapter})" in after
 
 
 def test_stored_answers_say_that_nothing_was_attempted(exercise):

@@ -1,6 +1,11 @@
 """Every exercise: right solutions pass, mistakes get their own diagnosis."""
 
+import ast
+import contextlib
 import dataclasses
+import inspect
+import math
+import re
 import shutil
 import subprocess
 import sys
@@ -160,10 +165,72 @@ def test_an_exercise_has_all_its_parts(exercise):
         assert solution.__doc__ and solution.__doc__.strip()
 
 
-def test_the_last_hint_is_not_the_solution(exercise):
+def bare(code):
+    """Code without spaces; mathematics as code would say it."""
+    for said, meant in (("−", "-"), ("·", "*"), ("²", "**2"), ("`", "")):
+        code = code.replace(said, meant)
+    return re.sub(r"\s", "", code)
+
+
+def statements(exercise):
+    """The solution's own lines of code, and what its returns return."""
+    for solution in exercise.solutions:
+        for node in ast.walk(ast.parse(cells.source(solution))):
+            if isinstance(node, ast.Return):
+                yield ast.unparse(node.value)
+            elif isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
+                yield ast.unparse(node)
+
+
+def test_no_hint_holds_a_line_of_the_solution(exercise):
     # Nearly there: the student still has to put it together.
+    lines = [bare(line) for line in statements(exercise)]
+    assert lines
     for hint in exercise.hints:
         assert "def " not in hint
+        for line in lines:
+            # Shorter ones are names, or the only way to say it.
+            assert len(line) < 12 or line not in bare(hint), line
+
+
+def test_a_hint_put_into_the_stub_is_not_yet_right(exercise):
+    if exercise.value or isinstance(exercise.solution, tuple | type):
+        pytest.skip("no single function is asked for")
+    arguments = inspect.signature(exercise.solution)
+    names = vars(sys.modules[exercise.solution.__module__])
+    for hint in exercise.hints:
+        spans = [span for span in re.findall(r"`([^`]+)`", hint) if code(span)]
+        for body in ([spans] if spans else []) + [[span] for span in spans]:
+            if not isinstance(code(body[-1]), ast.Expr):
+                continue
+            lines = [*body[:-1], f"return {body[-1]}"]
+            source = "\n    ".join([f"def attempt{arguments}:", *lines])
+            found = {**names}
+            exec(source, found)
+            verdict = examine(exercise, (found["attempt"],))
+            assert verdict.status != "correct", body
+
+
+def code(span):
+    """The one statement that a span of a hint is, or None."""
+    try:
+        (statement,) = ast.parse(span).body
+    except (SyntaxError, ValueError):
+        return None
+    return statement
+
+
+def test_no_hint_of_a_number_computes_it(exercise):
+    if not exercise.value:
+        pytest.skip("no number is asked for")
+    answer = exercise.solution()
+    for hint in exercise.hints:
+        text = re.sub(r"log (\d+)", r"log(\1)", hint.replace(",", ""))
+        text = text.replace("−", "-").replace("·", "*").replace("²", "**2")
+        for found in re.findall(r"(?:log|[-\d.+*/() ])+", text):
+            with contextlib.suppress(SyntaxError, NameError, TypeError):
+                value = eval(found.strip(" ."), {"log": math.log})
+                assert value != pytest.approx(answer, rel=1e-3), found
 
 
 def test_numbers_are_unique_and_in_order():

@@ -9,7 +9,13 @@ from vae_course.exercises import registry
 from vae_course.exercises.engine import checking
 from vae_course.exercises.engine.cells import source
 from vae_course.exercises.engine.record import Mark, Record, RecordError
-from vae_course.exercises.engine.report import Answer, Card, Shown, headline
+from vae_course.exercises.engine.report import (
+    Answer,
+    Card,
+    Fold,
+    Shown,
+    headline,
+)
 from vae_course.exercises.exercise import Exercise
 from vae_course.exercises.registry import NoSuchExercise
 
@@ -38,6 +44,7 @@ def check(number: str, *attempt: Any) -> Answer:
         return Answer("unknown", str(error))
     except KeyboardInterrupt:  # before or after the attempt itself was stopped
         return Answer("stopped", "You stopped the check. Nothing was decided.")
+    _record.last = exercise.number
     mark = _record.mark(exercise.number)
     if verdict.status in ("correct", "wrong"):
         mark.attempts += 1
@@ -82,10 +89,14 @@ def solution(number: str) -> Shown | Card:
     )
 
 
-def progress(file: str | os.PathLike | None = None) -> Card:
-    """What is done, chapter by chapter.
+def progress(
+    chapter: int | None = None, *, file: str | os.PathLike | None = None
+) -> Card:
+    """What is done: one chapter in a line, the others folded.
 
     Args:
+        chapter: its number; the chapter of the exercise that was checked last
+            if none is given.
         file: where to keep the record from now on. What it already holds is
             read first. Without a file, the record ends with the session.
     """
@@ -95,13 +106,23 @@ def progress(file: str | os.PathLike | None = None) -> Card:
         trouble = _saved()
     except RecordError as error:
         trouble = (str(error),)
+    chapters = registry.chapters()
+    if chapter is not None and chapter not in chapters:
+        there = ", ".join(map(str, chapters))
+        return Card(
+            "unknown",
+            "There is no such chapter with exercises.",
+            (
+                f"There are {there}: `progress({chapters[0]})`. A file is "
+                'given by its name: `progress(file="progress.json")`.',
+                *trouble,
+            ),
+        )
+    if chapter is None and _record.last is not None:
+        chapter = _record.last.split(".")[0]
     everything = registry.all_exercises()
-    marks = [_record.marks.get(each.number, Mark()) for each in everything]
-    facts = [
-        (f"{each.number} {each.title}", _state(mark))
-        for each, mark in zip(everything, marks, strict=True)
-    ]
-    done = sum(mark.done for mark in marks)
+    done = sum(_mark(each).done for each in everything)
+    total = f"{done} of {len(everything)} exercises done"
     where = (
         f"Kept in {_record.file}."
         if _record.file
@@ -110,8 +131,43 @@ def progress(file: str | os.PathLike | None = None) -> Card:
             "keeps it."
         )
     )
-    head = f"{done} of {len(everything)} exercises done."
-    return Card("note", head, trouble, tuple(facts), where)
+    return Card(
+        "note",
+        _chapter_line(int(chapter)) if chapter is not None else f"{total}.",
+        trouble,
+        (),
+        where,
+        Fold(
+            f"All chapters: {total}.",
+            tuple((_chapter_line(n), _states(n)) for n in chapters),
+        ),
+    )
+
+
+def _chapter_line(chapter: int) -> str:
+    """A chapter in one line: what is done, and a sign for each exercise."""
+    exercises = registry.exercises_of(chapter)
+    signs = [
+        f"{'✓' if _mark(each).done else '○'} {each.number}"
+        for each in exercises
+    ]
+    done = sum(_mark(each).done for each in exercises)
+    return (
+        f"Chapter {chapter}: {done} of {len(exercises)} done: "
+        f"{', '.join(signs)}"
+    )
+
+
+def _states(chapter: int) -> tuple[tuple[str, str], ...]:
+    """The exercises of a chapter by name, each with how far it is."""
+    return tuple(
+        (f"{each.number} {each.title}", _state(_mark(each)))
+        for each in registry.exercises_of(chapter)
+    )
+
+
+def _mark(exercise: Exercise) -> Mark:
+    return _record.marks.get(exercise.number, Mark())
 
 
 def _state(mark: Mark) -> str:
@@ -162,7 +218,7 @@ def _answer(
         (*paragraphs, *notes),
         verdict.facts,
         closing,
-        mistake.name if mistake else None,
+        mistake=mistake.name if mistake else None,
     )
 
 

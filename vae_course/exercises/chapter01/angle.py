@@ -132,9 +132,10 @@ cosine above 1, where the arc cosine is undefined, so it is clamped.""",
         "`torch.linalg.qr(a)[0]` has orthonormal columns that span the same "
         "subspace. The singular values of `qa.T @ qb` are the cosines of all "
         "principal angles.",
-        "The largest angle has the smallest cosine: "
-        "`torch.linalg.svdvals(qa.T @ qb).min().clamp(max=1)`, then "
-        "`arccos`, then `rad2deg`.",
+        "A large angle has a small cosine, so one of the numbers that "
+        "`torch.linalg.svdvals` gives is enough: which? Rounding may carry it "
+        "above 1, where `arccos` has no value: clamp it. And `arccos` answers "
+        "in radians.",
     ),
     trials=_subspaces,
     mistakes=(

@@ -224,12 +224,14 @@ without encoder.""",
         "Dense layers work on rows, so an image has to be flattened on the "
         "way in and put back into shape on the way out. Who remembers the "
         "shape?",
-        "`pixels = torch.Size(image_shape).numel()`. The encoder goes pixels "
-        "→ hidden → latent, the decoder latent → hidden → pixels, with a "
-        "ReLU after each hidden layer.",
-        "`nn.Sequential(nn.Flatten(), nn.Linear(pixels, 64), nn.ReLU(), "
-        "nn.Linear(64, latent))` encodes. Its mirror image decodes, followed "
-        "by `.view(-1, *self.image_shape)`.",
+        "`torch.Size(image_shape).numel()` counts the pixels. The encoder "
+        "goes pixels → hidden → latent, the decoder latent → hidden → "
+        "pixels, with a ReLU after each hidden layer.",
+        "The encoder is an `nn.Sequential` of four: `nn.Flatten()`, a linear "
+        "layer to 64 numbers, a ReLU, a linear layer to `latent`. The decoder "
+        "has three, in reverse, with no ReLU at its end. Its rows become "
+        "images with `view`, which takes −1 for the batch and then the "
+        "numbers of `image_shape`.",
     ),
     trials=lambda: [
         Trial(

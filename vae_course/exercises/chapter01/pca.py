@@ -98,11 +98,14 @@ autoencoder, trained well, ends in this very subspace.""",
     hints=(
         "Three steps to the code (centre, find directions, project) and the "
         "same in reverse. What has to be added at the very end?",
-        "`_, _, directions = torch.linalg.svd(x - mean, "
-        "full_matrices=False)` with `mean = x.mean(dim=0)`; keep the first "
-        "`components` rows.",
-        "The code is `(x - mean) @ directions.T`; the reconstruction is "
-        "`mean + code @ directions`.",
+        "Centre with the mean image, `x.mean(dim=0)`. `torch.linalg.svd` of "
+        "the centred images, with `full_matrices=False`, hands back three "
+        "tensors; the rows of the last are the directions, the most important "
+        "first.",
+        "Keep the first rows: `directions`, (components, P). Centred images "
+        "times its transpose are the codes, (N, components). Codes times "
+        "`directions` are centred images again, so one thing is still "
+        "missing.",
     ),
     trials=lambda: trials_against(_by_covariance, _point_clouds()),
     mistakes=(

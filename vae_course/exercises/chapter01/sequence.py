@@ -100,10 +100,10 @@ chapter choose theirs by training.""",
         "Where it starts, how it goes on, and where it stops. To say where "
         "it stops, the length is safer than the last number: a sequence may "
         "stand still.",
-        "`compress` returns `(sequence[0], step, len(sequence))`, where the "
-        "step is `sequence[1] - sequence[0]` if there are two numbers, else "
-        "0. `expand` gives `first + step * i` for each `i` in "
-        "`range(length)`.",
+        "The three numbers: the first one, the step, and how many there are. "
+        "The step is the second number minus the first, where there is a "
+        "second one. In `expand`, the number at place i lies i steps after "
+        "the first: a list over `range(length)`.",
     ),
     trials=_sequences,
     mistakes=(

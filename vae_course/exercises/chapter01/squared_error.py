@@ -74,8 +74,8 @@ chapters.""",
         "Only the first axis may survive.",
         "Square the difference, then `flatten(1)` turns (B, C, H, W) into "
         "(B, C·H·W), with one row for each image.",
-        "`(x - reconstruction).square().flatten(1)`, then a sum over "
-        "`dim=1`, then half of it.",
+        "After `flatten(1)` there is one row for each image. What is left is "
+        "a sum along the rows, which keeps the batch, and the half.",
     ),
     trials=lambda: trials_against(
         _log_likelihood_ratio, _image_pairs(), ("x", "reconstruction")

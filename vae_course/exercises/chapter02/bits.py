@@ -37,7 +37,8 @@ than a fifth.""",
         "nats to bits. Is a bit more or less than a nat?",
         "A fair coin carries 1 bit, which is log 2 = 0.693 nats. So divide "
         "by log 2 to turn nats into bits.",
-        "98 / (784 · log 2).",
+        "An image has 28 · 28 = 784 numbers. Divide the 98 nats by both: by "
+        "how many numbers there are, and by the nats in a bit.",
     ),
     trials=lambda: [
         Trial({}, bits_per_dimension(98.0, (1, 28, 28)), tolerance=5e-4)

@@ -154,9 +154,9 @@ batches' means counts each image of a small last batch too much.""",
         "in the last batch?",
         "`test_images.split(batch_size)` goes through the batches. Add up "
         "sums, not means, and divide once, at the end.",
-        "`distortion, rate = elbo(vae, x)` for each batch x; `total += "
-        "(distortion + rate).sum().item()`; return `total / "
-        "len(test_images)`.",
+        "For each batch, `elbo(vae, x)` gives distortion and rate, one number "
+        "an image. Add the sum of both to a total that starts at 0. The only "
+        "division, by the number of images, comes after the loop.",
     ),
     trials=_honest_trials,
     mistakes=(

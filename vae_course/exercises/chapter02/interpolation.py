@@ -92,9 +92,10 @@ D).""",
         "first image and for the last?",
         "`torch.linspace(0, 1, steps)` gives the proportions. Shaped (steps, "
         "1), it multiplies codes of shape (1, D).",
-        "`(1 - weight) * start + weight * end` with `start = "
-        "vae.encode(a).mean` and `end = vae.encode(b).mean`; then "
-        "`vae.decode(...).mean`.",
+        "The two ends are `vae.encode(a).mean` and `vae.encode(b).mean`. Each "
+        "code takes the share `weight` from the end and the rest from the "
+        "start. All of them go through the decoder as one batch; the images "
+        "are the means of its answer.",
     ),
     trials=_interpolation_trials,
     mistakes=(

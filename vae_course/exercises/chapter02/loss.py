@@ -88,8 +88,9 @@ people's losses.""",
         "(B,). You have written both already.",
         "Sum each over everything that belongs to one image: pixels for the "
         "distortion, numbers of the code for the rate. Then add them.",
-        "`(distortion + rate).mean()`, where both are (B,), and no other "
-        "`mean` anywhere.",
+        "Both are now of shape (B,), in nats per image: add them, and average "
+        "over the batch. That is the only mean in the whole function; within "
+        "an image, everything is summed.",
     ),
     trials=lambda: trials_against(
         _loss_of_torch, _batches(), ("logits", "mean", "log_var")

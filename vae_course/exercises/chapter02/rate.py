@@ -73,8 +73,9 @@ term, is in the book's chapter on the ELBO.""",
         "at once. Which axis is summed, and which one stays?",
         "σ² is `log_var.exp()`, and log σ² is `log_var` itself, so no square "
         "root and no logarithm is needed.",
-        "`0.5 * (mean.square() + log_var.exp() - 1 - log_var)`, summed over "
-        "`dim=1`.",
+        "In the bracket stand four terms of shape (B, D): `mean.square()`, "
+        "`log_var.exp()`, and two that are subtracted. The sum over one code "
+        "runs over `dim=1`, and the ½ stands before everything.",
     ),
     trials=lambda: trials_against(kl_of_torch, _codes(), ("mean", "log_var")),
     mistakes=(

@@ -89,8 +89,8 @@ every time and the clearest view of what the code holds.""",
         "A VAE answers with distributions. What do you have to ask a "
         "distribution for, to get one code or one image out of it?",
         "`q = vae.encode(x)` and `p = vae.decode(z)`; each has a `.mean`.",
-        "`vae.decode(vae.encode(x).mean)` is p(x|z) at the mean code. Its "
-        "mean is the answer.",
+        "Two means, one after the other: the code is the mean of q(z|x), and "
+        "the image is the mean of what `vae.decode` answers to that code.",
     ),
     trials=_reconstruction_trials,
     mistakes=(

@@ -128,8 +128,9 @@ independent. Chapter 3 takes this apart.""",
         "`torch.randn_like(mean)` draws it (`rand`, without n, would be "
         "uniform). What is left is σ: how does one get it from the logarithm "
         "of σ²?",
-        "`std = torch.exp(0.5 * log_var)`; then `mean + std * "
-        "torch.randn_like(std)`.",
+        "The standard deviation is the root of the variance, and the root of "
+        "exp(a) is exp(½a). Stretch the noise by that, and shift it by the "
+        "mean.",
     ),
     trials=_codes_to_sample,
     mistakes=(

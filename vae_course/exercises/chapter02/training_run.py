@@ -149,11 +149,12 @@ has to transmit.""",
         "Four things happen in each step: a loss, cleared gradients, new "
         "gradients, a move. A few hundred steps on all images at once will "
         "do.",
-        "`loss = elbo(vae, images).loss`, with `vae = MLPVAE(image_shape=(1, "
-        "4, 4), hidden=64, latent=4)` and "
-        "`torch.optim.Adam(vae.parameters(), lr=1e-2)`.",
-        "In the loop: `optimizer.zero_grad()`, `loss.backward()`, "
-        "`optimizer.step()`. After the loop: `return vae`.",
+        "`MLPVAE` takes `image_shape=(1, 4, 4)` and two sizes, `hidden` and "
+        "`latent`; 64 and 4 are enough. `torch.optim.Adam` with a learning "
+        "rate of 1e-2 makes the moves. `elbo(vae, images)` has a `.loss`.",
+        "The loop's four lines: take the loss, call the optimizer's "
+        "`zero_grad`, call the loss's `backward`, call the optimizer's "
+        "`step`. After the loop, hand back the model.",
     ),
     trials=_training_trials,
     mistakes=(

@@ -70,8 +70,9 @@ their noise.""",
         "The pathwise variance is 4s², which is 1 here. So the answer is the "
         "other variance: put D = 20, m = 1, s = 0.5 and a = m² + s² = 1.25 "
         "into it.",
-        "(19² · 1.5625 + 19 · (0.125 + 1 + 2.5 · 1.75) + 1 + 4.5 + 0.9375) / "
-        "0.25 − 4.",
+        "The first two terms are 19² · 1.5625 = 564.0625 and 19 · 5.5 = "
+        "104.5. The three that are left hold m and s alone. Divide their sum "
+        "by s², and subtract the squared mean of the estimate, 4m².",
     ),
     trials=_one_number,
     mistakes=(

@@ -88,8 +88,10 @@ too, and noisier.""",
         "The sum of the others is the sum of all minus the own one; there are "
         "S − 1 of them. The logarithm of a Gaussian is −(z − mean)² / (2 "
         "std²) and a constant.",
-        "`others = (values.sum() - values) / (len(values) - 1)`; return "
-        "`(values - others)[:, None] * (z - mean) / std**2`.",
+        "`values.sum() - values` holds, for each value, the sum of its "
+        "others; divide by how many they are. Value minus baseline, shaped "
+        "(S, 1) by `[:, None]`, multiplies the derivative of that logarithm "
+        "in the mean, in which the two minus signs and the 2 cancel.",
     ),
     trials=_samples,
     mistakes=(

@@ -74,8 +74,9 @@ noise happens to be zero learns nothing about its spread in this step.""",
         "Two terms, two derivatives. How does z change when the mean grows by "
         "a little?",
         "The derivative of exp(a·t) in t is a·exp(a·t). Here a is ½.",
-        "`torch.stack([slope, slope * 0.5 * torch.exp(0.5 * log_var) * "
-        "noise])`.",
+        "For `log_var`, three factors multiply the slope: the inner "
+        "derivative ½, the exponential itself, and the noise. `torch.stack` "
+        "puts the two gradients under each other, the mean's first.",
     ),
     trials=_slopes,
     mistakes=(

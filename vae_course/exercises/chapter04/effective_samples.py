@@ -62,7 +62,8 @@ closer to the posterior.""",
         "First the shares: what turns K logarithms into K numbers that sum to "
         "one?",
         "`torch.softmax` over dimension 0. Then square, sum, and invert.",
-        "`1 / torch.softmax(log_weights, dim=0).square().sum(dim=0)`.",
+        "The shares are a softmax over the samples' axis. What you return is "
+        "one over the sum of their squares, along the same axis.",
     ),
     trials=_more_logs,
     mistakes=(

@@ -93,9 +93,11 @@ against the diagonal is what is left.""",
         "first?",
         "½ (tr(ΛS) + (μ − m)ᵀΛ(μ − m) − D − log det S − log det Λ) with S = "
         "diag(σ²).",
-        "With `away = q_mean - mean`: spread `(precision.diagonal() * "
-        "q_var).sum(1)`, distance `(away @ precision * away).sum(1)`, and "
-        "`q_var.log().sum(1) + torch.logdet(precision)` for the logarithms.",
+        "S is diagonal, so the trace needs only `precision.diagonal()` and "
+        "`q_var`. For the quadratic form of all rows at once, with `away` for "
+        "the difference of the means: `away @ precision` is (B, D); multiply "
+        "it by `away` and sum over `dim=1`. `torch.logdet` gives log det Λ, "
+        "and log det S is a sum of logarithms.",
     ),
     trials=_posteriors,
     mistakes=(

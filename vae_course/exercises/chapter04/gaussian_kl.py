@@ -90,9 +90,10 @@ logarithms, which neither overflows nor divides by zero.""",
         "know about p?",
         "Measure everything in p's units: (μ − m)² and σ² are both divided by "
         "p's variance, and log σ² becomes log σ² − log s².",
-        "`0.5 * (torch.exp(log_var - prior_log_var) + (mean - "
-        "prior_mean).square() / prior_log_var.exp() - 1 - log_var + "
-        "prior_log_var).sum(dim=1)`.",
+        "In p's units the terms are `torch.exp(log_var - prior_log_var)`, the "
+        "squared distance of the means over `prior_log_var.exp()`, −1, and "
+        "minus the logarithm of the first. The sum over `dim=1` and the ½ "
+        "come last.",
     ),
     trials=_pairs,
     mistakes=(

@@ -67,7 +67,9 @@ it the bound still rises with K, only beyond the truth.""",
         "can you do before the exponential, and undo after the logarithm?",
         "log Σ exp(aₖ) = m + log Σ exp(aₖ − m) for any m; take the largest. "
         "`torch.logsumexp` does that. And a mean is a sum over K.",
-        "`torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))`.",
+        "The sum over the samples, in logarithms, is `torch.logsumexp` over "
+        "their axis. Dividing by K means subtracting its logarithm, and K is "
+        "`len(log_weights)`.",
     ),
     trials=_logs,
     mistakes=(

@@ -73,8 +73,9 @@ guessed weight on the rate is this one at another σ.""",
         "Differentiate in σ.",
         "σ² = mean squared error over all numbers of the batch. It stays in "
         "the graph: gradients may pass through it.",
-        "`var = (x - mean).square().mean()`; then ½ (error / var + log(2π "
-        "var)), summed over each image.",
+        "Two terms for each image: its summed squared error over the "
+        "variance, and log(2π · variance) once for each of its `x[0].numel()` "
+        "numbers. Half of their sum is the distortion.",
     ),
     trials=_reconstructions,
     mistakes=(

@@ -72,7 +72,9 @@ allowance on average, and should be left alone.""",
         "exercise.",
         "The mean is over the batch (dimension 0), the maximum with the floor "
         "is taken for each dimension of z, the sum is over those.",
-        "`rates.mean(dim=0).clamp(min=floor).sum()`.",
+        "`rates.mean(dim=0)` has one number for each dimension. "
+        "`clamp(min=…)` is the maximum with a number, element by element; the "
+        "sum comes after it.",
     ),
     trials=_rates,
     mistakes=(

@@ -53,7 +53,9 @@ enter, because the KL is summed over them.""",
         "sum?",
         "Multiply the loss by whatever turns the first term into nats per "
         "image, and look at what has become of the 0.01.",
-        "3 · 32 · 32 = 3,072 numbers were averaged; β = 0.01 · 3,072.",
+        "The first term was averaged over 3 · 32 · 32 numbers. Multiplying "
+        "the whole loss by as many turns that term into nats per image, and "
+        "multiplies the 0.01, too.",
     ),
     trials=_one_beta,
     mistakes=(

@@ -70,8 +70,10 @@ The logarithm is what b costs.""",
         "its sign.",
         "Two terms: |x − mean| / b, and log 2b once for every number of the "
         "image.",
-        "`(x - mean).abs().flatten(1).sum(1) / scale + x[0].numel() * "
-        "math.log(2 * scale)`.",
+        "The first term: flatten the absolute differences, sum them image by "
+        "image, divide by `scale`. The second is the same for all images: "
+        "`math.log(2 * scale)`, as often as an image has numbers, "
+        "`x[0].numel()`.",
     ),
     trials=_scaled,
     mistakes=(

@@ -110,9 +110,10 @@ autoencoder itself hides nothing; the text encoder beside it does.""",
         "Bring q, k and v into that form first.",
         "`q.flatten(2)` is (B, C, H·W): its columns are positions. The scores "
         "are the inner products of columns: (B, H·W, H·W).",
-        "scores = q.flatten(2).transpose(1, 2) @ k.flatten(2) / √C; −∞ in the "
-        "hidden columns; softmax over the last axis; then the weighted sum of "
-        "the columns of v.",
+        "The scores: `q.flatten(2)`, transposed to (B, H·W, C), times "
+        "`k.flatten(2)`, over √C. `masked_fill` writes −∞ into the hidden "
+        "columns and the softmax runs over the last axis. The weights, "
+        "transposed, mix the columns of v.",
     ),
     trials=lambda: trials_against(_by_torch, _inputs(), ("q", "k", "v")),
     mistakes=(

@@ -64,7 +64,9 @@ shifts every result by 6.02 dB, which is more than most papers gain.""",
         "How far apart are black and white here?",
         "Flatten each image, and take the mean of its squared differences: "
         "(B,). The batch is not averaged.",
-        "10 · log10(2² / error), with `torch.log10`.",
+        "From −1 to 1 the range is 2. It enters squared, over the error of "
+        "each image. `torch.log10` is the logarithm that is meant, and a "
+        "decibel is a tenth of a bel: hence the 10.",
     ),
     trials=lambda: trials_against(
         lambda x, y: metrics.psnr((x + 1) / 2, (y + 1) / 2, 1.0),

@@ -88,8 +88,9 @@ the same way.""",
         "sum. What comes first?",
         "`F.silu(norm1(x))` goes into `conv1`. The same again with the second "
         "pair; the sum is the last line.",
-        "h = conv1(F.silu(norm1(x))), then h = conv2 of the activated norm2 "
-        "of h, then x + h.",
+        "From the inside out, each round reads: norm, `F.silu`, convolution. "
+        "The second round takes what the first one gave. The sum at the end "
+        "takes the x that came in, not the normalised one.",
     ),
     trials=_trials,
     mistakes=(

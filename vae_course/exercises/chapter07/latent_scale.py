@@ -58,9 +58,9 @@ matters, SD3 and Flux subtract a shift first.""",
     hints=(
         "Should the number be large or small, for latents that are spread by "
         "about 5?",
-        "One standard deviation over all numbers: `z.std()` takes no "
-        "dimension.",
-        "The factor is 1 over it.",
+        "One standard deviation over all numbers of all latents: `std` "
+        "without a dimension.",
+        "A factor c turns a spread of s into c · s, and that should be 1.",
     ),
     trials=_trials,
     mistakes=(

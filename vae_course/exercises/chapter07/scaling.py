@@ -67,7 +67,9 @@ picture and no error.""",
         "encoder's own units.",
         "Subtract, then multiply; `-` and `*` make new tensors, `-=` and "
         "`*=` do not.",
-        "(z − shift) · scale.",
+        "Try yours on one number: with a shift of 0.1159, a latent of exactly "
+        "0.1159 must become 0, whatever the scale. And afterwards `z` must be "
+        "as it was.",
     ),
     trials=lambda: trials_against(
         lambda z, scale, shift: scale * z - scale * shift, _inputs(), ("z",)

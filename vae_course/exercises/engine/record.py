@@ -42,11 +42,16 @@ class Mark:
 
 
 class Record:
-    """The marks of all exercises, in memory and in :attr:`file`."""
+    """The marks of all exercises, in memory and in :attr:`file`.
+
+    :attr:`last` is the number of the exercise that was checked last in this
+    session; it is not kept in the file.
+    """
 
     def __init__(self):
         self.marks: dict[str, Mark] = {}
         self.file: Path | None = None
+        self.last: str | None = None
 
     def mark(self, number: str) -> Mark:
         """The mark of an exercise, which the caller may change and save."""

@@ -19,6 +19,30 @@ _LOOKS = {
 }
 
 
+@dataclass(frozen=True)
+class Fold:
+    """What a card keeps folded; as text, its headings alone.
+
+    Args:
+        summary: the line that unfolds it.
+        parts: (heading, facts); the facts as in a :class:`Card`.
+    """
+
+    summary: str
+    parts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+    def as_html(self) -> str:
+        """A ``<details>`` element."""
+        parts = "".join(
+            f'<p style="{_LINE}">{_inline(heading)}</p>{_list(facts)}'
+            for heading, facts in self.parts
+        )
+        return (
+            f'<details style="{_LINE}"><summary>{_inline(self.summary)}'
+            f"</summary>{parts}</details>"
+        )
+
+
 @dataclass(frozen=True, repr=False)
 class Card:
     """A short message with a headline, paragraphs and facts.
@@ -34,6 +58,7 @@ class Card:
         facts: (words, text); the text is shown as it is, in a fixed-width
             font.
         closing: what to do next, last of all.
+        folded: what is shown on demand, before the closing.
     """
 
     status: str
@@ -41,6 +66,7 @@ class Card:
     paragraphs: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     closing: str = ""
+    folded: Fold | None = None
 
     def __repr__(self) -> str:
         symbol, _, _ = _LOOKS[self.status]
@@ -51,6 +77,9 @@ class Card:
             lines.append(
                 f"{words + ':':<{width + 2}}{text.replace(chr(10), indent)}"
             )
+        if self.folded:
+            lines.append(self.folded.summary)
+            lines += (f"  {heading}" for heading, _ in self.folded.parts)
         if self.closing:
             lines.append(self.closing)
         return "\n".join(lines).replace("`", "")
@@ -60,13 +89,13 @@ class Card:
         mark = f'<span aria-hidden="true">{symbol}</span>'
         rows = [f"{mark} <strong>{_inline(self.headline)}</strong>"]
         rows += map(_inline, self.paragraphs)
-        parts = [f'<p style="margin:.3em 0">{row}</p>' for row in rows]
-        if self.facts:
-            facts = "".join(_fact(words, text) for words, text in self.facts)
-            parts.append(f'<dl style="{_GRID}">{facts}</dl>')
+        parts = [f'<p style="{_LINE}">{row}</p>' for row in rows]
+        parts.append(_list(self.facts))
+        if self.folded:
+            parts.append(self.folded.as_html())
         if self.closing:
             closing = _inline(self.closing)
-            parts.append(f'<p style="margin:.3em 0">{closing}</p>')
+            parts.append(f'<p style="{_LINE}">{closing}</p>')
         return (
             '<div class="exercise-answer" style="border-left:4px solid '
             f'{colour};padding:0 .8em;margin:.5em 0;max-width:48em">'
@@ -111,6 +140,7 @@ def headline(number: str, title: str, status: str) -> str:
     return f"Exercise {number}, {title}: {_LOOKS[status][1]}."
 
 
+_LINE = "margin:.3em 0"
 _GRID = (
     "display:grid;grid-template-columns:fit-content(60%) 1fr;gap:.2em .8em;"
     "margin:.3em 0"
@@ -125,6 +155,13 @@ _CODE = (
 def _inline(text: str) -> str:
     escaped = html.escape(text, quote=False).replace("\n", "<br>")
     return re.sub(r"`([^`]+)`", lambda found: _CODE.format(found[1]), escaped)
+
+
+def _list(facts: tuple[tuple[str, str], ...]) -> str:
+    if not facts:
+        return ""
+    entries = "".join(_fact(words, text) for words, text in facts)
+    return f'<dl style="{_GRID}">{entries}</dl>'
 
 
 def _fact(words: str, text: str) -> str:
