@@ -216,8 +216,9 @@ class Upsample(nn.Module):
     a transposed convolution with a 2×2 kernel of ones, and two convolutions in
     a row are one, here with a 4×4 kernel. It costs 4 multiplications a pixel
     and pair of channels in place of 9, and no repeated image is ever stored.
-    Unlike a free transposed convolution it cannot draw a checkerboard: each
-    pixel gets the same nine weights.
+    On a flat area it draws no pattern, where a free transposed convolution
+    does: each output pixel gets the same nine weights. On a slope its steps
+    may take turns between two sizes, unless the weights forbid it.
     """
 
     def __init__(self, channels: int):

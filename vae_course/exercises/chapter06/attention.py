@@ -73,6 +73,17 @@ def _among_channels(q, k, v, hidden):
     return (weights @ c).reshape(q.shape)
 
 
+def _inverted(q, k, v, hidden):
+    a, b, c = (t.flatten(2) for t in (q, k, v))
+    scores = a.transpose(1, 2) @ b / math.sqrt(q.shape[1])
+    scores = scores.masked_fill(~hidden.flatten(), -torch.inf)
+    return (c @ scores.softmax(dim=2).transpose(1, 2)).reshape(q.shape)
+
+
+def _fused_inverted(q, k, v, hidden):
+    return _by_torch(q, k, v, ~hidden)
+
+
 def _dropped(q, k, v, hidden):
     return _attend(q, k, v, torch.zeros_like(hidden))
 
@@ -170,20 +181,26 @@ autoencoder itself hides nothing; the text encoder beside it does.""",
             "the formula looks symmetric, up to the axis of the softmax.",
         ),
         Mistake(
-            "the mask applied and dropped",
+            "the hidden positions are seen",
             _dropped,
-            "The hidden positions are looked at: `masked_fill` returns a new "
-            "tensor, and yours is not kept.",
+            "The hidden positions are looked at: `hidden` never reaches the "
+            "weights. If you call `masked_fill`, keep what it returns.",
             "a line `scores.masked_fill(hidden, −∞)` by itself looks like a "
-            "command; public code has it.",
+            "command and changes nothing; public code has it.",
         ),
         Mistake(
             "the mask the wrong way round",
-            lambda q, k, v, hidden: _attend(
-                q, k, v, ~hidden if hidden.any() else hidden
+            _inverted,
+            "You hid the visible positions, and show the hidden ones. Where "
+            "nothing is `hidden`, nothing is left to look at.",
+            "PyTorch has both conventions: in `scaled_dot_product_attention` "
+            "True means *may be seen*, in `nn.MultiheadAttention` *may not*.",
+            also=(
+                _fused_inverted,
+                lambda q, k, v, hidden: _attend(
+                    q, k, v, ~hidden if hidden.any() else hidden
+                ),
             ),
-            "You hid the visible positions, and show the hidden ones.",
-            "PyTorch's own attention takes a mask of what may be seen.",
         ),
         Mistake(
             "hidden scores of zero",

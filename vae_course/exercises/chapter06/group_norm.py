@@ -39,6 +39,8 @@ def _activations() -> Iterator[dict[str, Any]]:
         # A variance as small as eps: here it matters where eps stands.
         ((3, 8, 3, 2), 2, 0.1, 1e-2, torch.float32),
         ((2, 6, 3, 3), 2, 3e-3, 1e-6, torch.float64),
+        # Nearly flat: eps alone keeps the result small.
+        ((2, 4, 4, 4), 2, 1e-2, 1e-2, torch.float32),
     ):
         offset = size * torch.arange(shape[1]).view(1, -1, 1, 1)
         x = size * torch.randn(shape, dtype=dtype) + offset.to(dtype)
@@ -56,6 +58,19 @@ def _grouped(x, groups):
     return x.reshape(len(x), groups, -1)
 
 
+def _centred(x, groups, size):
+    g = _grouped(x, groups)
+    variance = g.var(dim=2, correction=0, keepdim=True)
+    return ((g - g.mean(2, True)) / size(variance)).reshape(x.shape)
+
+
+def _own_scales(x, groups, eps):
+    g = _grouped(x, groups)
+    deviations = (g - g.mean(2, True)).reshape(x.shape)
+    variance = deviations.square().mean(dim=(2, 3), keepdim=True)
+    return deviations / (variance + eps).sqrt()
+
+
 GROUP_NORM = Exercise(
     number="6.2",
     title="Group norm",
@@ -63,14 +78,13 @@ GROUP_NORM = Exercise(
 Write group norm without its learned scale and shift: the channels are divided
 into `groups` of neighbours, and each group of each image gets mean 0 and
 variance 1, over its channels and all positions at once. `eps` is added to the
-variance, inside the root. The variance is the plain mean of squares: divide by
-the number of values, not by one less.""",
+variance, inside the root. The variance is the plain mean of the squared
+deviations from the mean: divide by the number of values, not by one less.""",
     solution=group_norm,
     why="""\
 `reshape` puts everything that shares its statistics on one axis: a channel's
 neighbours and all its pixels. Nothing is averaged over the batch, so an image
-is treated alike whatever stands beside it and however large the batch is; that
-is why the large autoencoders, trained with few images at a time, use it.
+is treated alike whatever stands beside it and however large the batch is.
 `F.group_norm(x, groups, eps=eps)` is the same.""",
     proved="your group norm equals PyTorch's, down to variances as small as "
     "eps.",
@@ -109,6 +123,32 @@ is why the large autoencoders, trained with few images at a time, use it.
             "means over the last two axes are written quickly.",
         ),
         Mistake(
+            "each position by itself",
+            lambda x, groups, eps: _over(
+                x, (len(x), groups, -1, *x.shape[2:]), 2, eps
+            ),
+            "You take a mean for each position; all positions of a group "
+            "share one.",
+            "in networks for text layer norm looks at each position alone.",
+            also=(lambda x, groups, eps: _over(x, x.shape, 1, eps),),
+        ),
+        Mistake(
+            "a scale for each channel",
+            _own_scales,
+            "You subtract the group's mean, and divide each channel by a "
+            "size of its own; the variance is the group's, too.",
+            "the learned scale, which comes after the norm, is one for each "
+            "channel.",
+            also=(
+                lambda x, groups, eps: (
+                    _centred(x, groups, lambda variance: 1.0)
+                    / (
+                        x.var(dim=(2, 3), correction=0, keepdim=True) + eps
+                    ).sqrt()
+                ),
+            ),
+        ),
+        Mistake(
             "one less than the number",
             lambda x, groups, eps: _over(
                 x, (len(x), groups, -1), 2, eps, correction=1
@@ -118,15 +158,9 @@ is why the large autoencoders, trained with few images at a time, use it.
         ),
         Mistake(
             "eps outside the root",
-            lambda x, groups, eps: (
-                (_grouped(x, groups) - _grouped(x, groups).mean(2, True))
-                / (
-                    _grouped(x, groups)
-                    .var(2, correction=0, keepdim=True)
-                    .sqrt()
-                    + eps
-                )
-            ).reshape(x.shape),
+            lambda x, groups, eps: _centred(
+                x, groups, lambda variance: variance.sqrt() + eps
+            ),
             "You add eps to the standard deviation; it belongs to the "
             "variance, inside the root. It only shows where the activations "
             "are small.",
@@ -139,6 +173,20 @@ is why the large autoencoders, trained with few images at a time, use it.
             "You leave eps out. A group that is flat would be divided by "
             "zero, and small activations come out too large.",
             "on ordinary numbers it changes nothing that one sees.",
+        ),
+        Mistake(
+            "eps as a floor",
+            lambda x, groups, eps: _centred(
+                x, groups, lambda variance: variance.clamp_min(eps).sqrt()
+            ),
+            "You use eps as a floor under the variance; it is added to it, "
+            "however large the variance is.",
+            "either prevents a division by zero.",
+            also=(
+                lambda x, groups, eps: _centred(
+                    x, groups, lambda variance: variance.sqrt().clamp_min(eps)
+                ),
+            ),
         ),
         Mistake(
             "eps of 1e-5",

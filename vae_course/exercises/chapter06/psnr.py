@@ -57,7 +57,7 @@ squared error. Write it for images in **[−1, 1]**, one number an image.""",
     why="""\
 The range is 2, from −1 to 1, so the same pair of images has the same PSNR
 whether its pixels live in [0, 1], in [−1, 1] or in bytes. Forgetting that
-shifts every result by 6.02 dB, which is more than most papers gain.""",
+shifts every result by 6.02 dB, as if the error had changed four times.""",
     proved="your PSNR is one number an image, and the same as if the pixels "
     "were in [0, 1].",
     hints=(
@@ -71,7 +71,6 @@ shifts every result by 6.02 dB, which is more than most papers gain.""",
     trials=lambda: trials_against(
         lambda x, y: metrics.psnr((x + 1) / 2, (y + 1) / 2, 1.0),
         _pairs(),
-        ("y",),
     ),
     mistakes=(
         Mistake(
