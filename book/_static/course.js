@@ -13,6 +13,10 @@ document.addEventListener("DOMContentLoaded", () => {
     element.setAttribute("role", "complementary");
     element.setAttribute("aria-label", "Course");
   });
+  // The theme marks the section that is read, in contents that it calls otherwise.
+  const contents = document.getElementById("pst-page-toc-nav");
+  if (contents) document.body.dataset.bsTarget = "#pst-page-toc-nav";
+  else delete document.body.dataset.bsSpy;
   // What scrolls has to be within reach of the keyboard.
   all(".pst-scrollable-table-container, .drawing", (element) => {
     const mend = () => {

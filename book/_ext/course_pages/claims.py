@@ -23,8 +23,8 @@ class Claims(SphinxTransform):
         for block in list(self.document.findall(nodes.literal_block)):
             if {"output", "stream"} <= set(block["classes"]):
                 parts = parts_of(block)
-                if parts:
-                    block.replace_self(parts)
+                if parts:  # and none takes over the block's classes
+                    block.parent.replace(block, parts)
 
 
 def parts_of(block: nodes.literal_block) -> list[nodes.Node]:

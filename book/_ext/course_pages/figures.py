@@ -58,7 +58,9 @@ class InlineFigures(SphinxTransform):
         vectors = nodes.raw("", drawing.markup, format="html")
         under = [self._picture(each, folder) for each in drawing.pixels]
         size = (
-            f"--figure-width:{drawing.width:g};--figure-text:{drawing.text:g}"
+            f"--figure-width:{drawing.width:g};"
+            f"--figure-height:{drawing.height:g};"
+            f"--figure-text:{drawing.text:g}"
         )
         sheet = element("div", *under, vectors, attributes={"class": "sheet"})
         return element(

@@ -1,4 +1,7 @@
-"""Statements and proofs: sphinx-proof gives all of them the same id."""
+"""Statements and proofs: one id each, and "Proof." set apart.
+
+sphinx-proof gives the same id to all of them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,17 @@ class OneIdEach(SphinxPostTransform):
             if node.get("ids"):
                 kept = [i for i in node["ids"] if i not in self.REPEATED]
                 node["ids"] = kept
+        for proof in self.document.findall(nodes.admonition):
+            first = proof.next_node(nodes.Text)
+            if "proof" in proof["classes"] and first is not None:
+                _set_apart(first)
+
+
+def _set_apart(text: nodes.Text) -> None:
+    """Puts a first "Proof." in italics."""
+    if text.startswith("Proof."):
+        rest = nodes.Text(text.removeprefix("Proof."))
+        text.parent.replace(text, [nodes.emphasis("", "Proof."), rest])
 
 
 def setup(app: Sphinx) -> None:

@@ -33,8 +33,7 @@ class Solutions(SphinxDirective):
         number = self.arguments[0]
         if number not in map(str, registry.chapters()):
             raise self.error(f"Chapter {number} has no exercises.")
-        chapter = int(number)
-        markdown = "\n".join(self._page(chapter))
+        markdown = "\n".join(self._page(int(number)))
         lines = StringList(markdown.splitlines(), source="solutions")
         parent = nodes.section()
         self.state.nested_parse(lines, 0, parent, match_titles=True)
@@ -43,8 +42,6 @@ class Solutions(SphinxDirective):
     def _page(self, chapter: int) -> Iterator[str]:
         start = f"notebooks/{chapter:02d}_"
         found = [doc for doc in self.env.found_docs if doc.startswith(start)]
-        for name in found:
-            yield f"They belong to chapter {{doc}}`/{name}`.\n"
         for exercise in registry.exercises_of(chapter):
             for solution in exercise.solutions:
                 self.env.note_dependency(inspect.getfile(solution))
