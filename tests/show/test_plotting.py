@@ -124,7 +124,7 @@ def test_every_class_of_a_scatter_has_a_look_of_its_own():
 
 def test_images_lie_where_they_belong():
     shades = torch.linspace(0, 1, 6).view(6, 1, 1, 1).expand(6, 1, 10, 10)
-    canvas = plotting._tiled(shades, columns=4)
+    canvas = plotting.tiled(shades, columns=4)
     assert canvas.shape == (4, 2 * 10 + 1, 4 * 10 + 3)
     for number in range(6):
         top, left = number // 4 * 11, number % 4 * 11

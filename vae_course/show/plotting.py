@@ -66,6 +66,7 @@ __all__ = [
     "new_figure",
     "panels",
     "show_image",
+    "tiled",
 ]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
@@ -109,7 +110,7 @@ def image_grid(
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     alt = alt or f"{len(images)} images in a grid of {rows} by {columns}."
-    canvas = _tiled(images, columns)
+    canvas = tiled(images, columns)
     height = width * canvas.shape[1] / canvas.shape[2]
     figure = new_figure(width, height + _ROW * bool(title), alt)
     show_image(figure.subplots(), canvas)
@@ -143,7 +144,7 @@ def comparison(
         raise ValueError(f"Rows must be of one length, got {lengths}.")
     (columns,) = set(lengths.values())
     alt = alt or f"Rows of {columns} images each: {', '.join(rows)}."
-    strips = {name: _tiled(row, columns) for name, row in rows.items()}
+    strips = {name: tiled(row, columns) for name, row in rows.items()}
     height = sum(s.shape[1] / s.shape[2] for s in strips.values()) * width
     height += _ROW * (len(rows) + bool(title))
     figure = new_figure(width, height, alt)
@@ -328,7 +329,7 @@ def latent_map(
     h, w = images.shape[2:]
     figure = new_figure(WIDTH, WIDTH, alt)
     axis = figure.subplots()
-    show_image(axis, _tiled(images, steps, gap=0))
+    show_image(axis, tiled(images, steps, gap=0))
     middle = steps // 2
     for set_ticks, size, values in (
         (axis.set_xticks, w, ticks),
@@ -368,7 +369,7 @@ def bars(
     return figure
 
 
-def _tiled(images: Tensor, columns: int, gap: float = 0.07) -> Tensor:
+def tiled(images: Tensor, columns: int, gap: float = 0.07) -> Tensor:
     """One image of many, with gaps in which the page shows.
 
     Args:
