@@ -106,8 +106,8 @@ def test_the_batch_matters_only_where_its_reductions_differ():
 def test_the_public_losses_come_out_as_worked_by_hand():
     by_hand = {
         "PyTorch's VAE example": (1, None),
-        "Keras's first VAE example (2016)": (784, None),
-        "Keras's VAE example (2020)": (1, None),
+        "Keras's VAE example, summer of 2016": (784, None),
+        "Keras's VAE example, since 2020": (1, None),
         "Hands-On Machine Learning, 2nd ed.": (1, None),
         "Hands-On Machine Learning, 3rd ed.": (0.5, 0.7071),
         "Generative Deep Learning, 1st ed.": (0.392, 0.6261),
