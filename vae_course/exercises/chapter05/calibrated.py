@@ -56,10 +56,10 @@ CALIBRATED = Exercise(
     number="5.2",
     title="The noise that fits",
     prompt="""\
-A Gaussian likelihood needs a σ, and a bad one is a wrong β. Of all values
-shared by the whole batch, one makes the distortion smallest. Find it on paper
-(set a derivative to zero), and code the distortion at it (Rybkin et al.
-2020).""",
+A Gaussian likelihood needs a $\\sigma_x$, and a bad one is a wrong $\\beta$.
+Of all values shared by the whole batch, one makes the distortion smallest.
+Find it on paper (set a derivative to zero), and code the distortion at it
+(Rybkin et al. 2020).""",
     solution=calibrated_distortion,
     why="""\
 The sum over all N numbers of ½ (error/σ² + log 2πσ²) has its minimum where σ²

@@ -37,8 +37,8 @@ of 64:
     kl = -0.5 * (1 + log_var - mean**2 - log_var.exp())  # (64, 128)
     loss = bce + 0.01 * kl.sum(dim=1).mean()
 
-"A small weight of 0.01 on the KL, so that nothing collapses." Which β is
-it?""",
+"A small weight of 0.01 on the KL, so that nothing collapses." Which $\\beta$
+is it?""",
     solution=hidden_beta,
     why="""\
 `F.binary_cross_entropy` averages over everything by default: over the batch,
