@@ -1,9 +1,6 @@
 """The built book: complete, described, and sufficient unto itself."""
 
 import re
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -50,41 +47,6 @@ def contents() -> list[str]:
 
 CONTENTS = contents()
 PAGES = [*CONTENTS, "index", "search", "genindex"]
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory) -> Path:
-    """The book, built once, with every warning an error."""
-    jupyter_book = shutil.which(
-        "jupyter-book", path=str(Path(sys.executable).parent)
-    )
-    assert jupyter_book, (
-        "jupyter-book is missing: pip install -r requirements.txt"
-    )
-    folder = tmp_path_factory.mktemp("site")
-    options = ["-W", "-n", "--keep-going", "--path-output", str(folder)]
-    build = subprocess.run(
-        [jupyter_book, "build", str(ROOT), *options],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=300,
-    )
-    assert build.returncode == 0, build.stdout[-4000:] + build.stderr[-4000:]
-    return folder / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def soups(site) -> dict[str, BeautifulSoup]:
-    """Every HTML page of the site, by its name without the ending."""
-    return {
-        path.relative_to(site).with_suffix("").as_posix(): BeautifulSoup(
-            path.read_text("utf-8"), "html.parser"
-        )
-        for path in sorted(site.rglob("*.html"))
-        if "_static" not in path.relative_to(site).parts
-    }
 
 
 @pytest.fixture(params=PAGES)
