@@ -187,7 +187,11 @@ class ELBO:
 
     @property
     def value(self) -> Tensor:
-        """−(distortion + β · rate), (B,); at β = 1 a lower bound on log p."""
+        """−(distortion + β · rate), (B,); the ELBO at β = 1.
+
+        In expectation, a lower bound on log p(x) for every β ≥ 1, and a looser
+        one the larger β is.
+        """
         return -(self.distortion + self.beta * self.rate)
 
     @property
@@ -208,7 +212,8 @@ def elbo(vae: VAE, x: Tensor, beta: float = 1.0) -> ELBO:
     Args:
         vae: the model.
         x: images, (B, C, H, W).
-        beta: weight of the rate; only β = 1 gives a bound on log p(x).
+        beta: weight of the rate. Only β = 1 gives the ELBO; β > 1 gives a
+            looser bound on log p(x), β < 1 none.
 
     Returns:
         Distortion and rate, (B,) each, in nats per image.
@@ -216,6 +221,33 @@ def elbo(vae: VAE, x: Tensor, beta: float = 1.0) -> ELBO:
     q = vae.encode(x)
     p = vae.decode(q.rsample())
     return ELBO(-p.log_prob(x), D.kl_divergence(q, vae.prior), beta)
+
+
+def averaged_elbo(
+    vae: VAE, x: Tensor, beta: float = 1.0, samples: int = 5
+) -> ELBO:
+    """The evidence lower bound, from the mean of several samples of each z.
+
+    The same bound as :func:`elbo` with less noise in it, at the cost of the
+    importance-weighted bound: the fair control for training on that one (Burda
+    et al. 2015, section 5).
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, W).
+        beta: weight of the rate, as in :func:`elbo`.
+        samples: the number K of draws for each image.
+
+    Returns:
+        Distortion and rate, (B,) each, in nats per image.
+
+    Raises:
+        ValueError: K is not positive.
+    """
+    q = vae.encode(x)
+    _, log_likelihood = _draws(vae, x, q, samples)  # (K, B)
+    rate = D.kl_divergence(q, vae.prior)
+    return ELBO(-log_likelihood.mean(dim=0), rate, beta)
 
 
 def log_importance_weights(vae: VAE, x: Tensor, samples: int) -> Tensor:
@@ -303,16 +335,23 @@ def _importance_terms(
     vae: VAE, x: Tensor, samples: int
 ) -> tuple[Tensor, Tensor]:
     """log p(x|z) and log p(z)/q(z|x) of draws from q(z|x), (K, B) each."""
+    q = vae.encode(x)
+    z, log_likelihood = _draws(vae, x, q, samples)
+    return log_likelihood, vae.prior.log_prob(z) - q.log_prob(z)
+
+
+def _draws(
+    vae: VAE, x: Tensor, q: D.Distribution, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Draws z from q, (K, B, ...), and log p(x|z) of each, (K, B)."""
     if samples < 1:
         raise ValueError(
             f"A bound needs at least one sample of z, got samples={samples}."
         )
-    q = vae.encode(x)
     z = q.rsample((samples,))  # (K, B, ...)
     repeated = x.expand(samples, *x.shape).flatten(0, 1)  # (K·B, C, H, W)
     log_likelihood = vae.decode(z.flatten(0, 1)).log_prob(repeated)  # (K·B,)
-    log_likelihood = log_likelihood.view(samples, len(x))  # (K, B)
-    return log_likelihood, vae.prior.log_prob(z) - q.log_prob(z)
+    return z, log_likelihood.view(samples, len(x))
 
 
 def check_batch(batch: Tensor, event_shape: Sequence[int], what: str) -> None:
@@ -331,5 +370,7 @@ def check_batch(batch: Tensor, event_shape: Sequence[int], what: str) -> None:
     if not batch.is_floating_point():
         raise ValueError(
             f"This model takes {what} as floating-point numbers, got "
-            f"{batch.dtype}. For bytes, divide by 255 first: x.float() / 255."
+            f"{batch.dtype}. For bytes, divide by 255 first: x.float() / 255 is "
+            "in [0, 1]. The Stable Diffusion family wants [−1, 1]: "
+            "x.float() / 127.5 - 1."
         )

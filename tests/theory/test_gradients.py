@@ -93,6 +93,26 @@ def test_a_baseline_lowers_the_spread():
     assert better < 0.5 * plain
 
 
+@pytest.mark.parametrize("baseline", [False, True])
+def test_the_spread_for_a_square_is_the_derivation_pages(baseline):
+    size, mean, std = 6, 0.7, 0.4
+    a, v = mean**2 + std**2, 2 * std**4 + 4 * mean**2 * std**2
+    c = mean**4 + 18 * mean**2 * std**2 + 15 * std**4
+    cross = 2 * a * (a + 2 * std**2)
+    moment = (size - 1) ** 2 * a**2 + (size - 1) * (v + cross) + c
+    if baseline:  # the exact mean, which the formula subtracts
+        moment = (size - 1) * v + c - cross + a**2
+    estimates = score_function_gradient(
+        lambda z: square(z) - baseline * size * a,
+        torch.full((size,), mean).double(),
+        torch.full((size,), std).double(),
+        SAMPLES,
+    )
+    expected = torch.tensor(moment / std**2 - 4 * mean**2).double()
+    found = estimates.var(dim=0).mean()
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0)
+
+
 def test_with_a_baseline_a_constant_costs_nothing():
     # The mean of the others is the constant itself, so nothing is left.
     def constant(z):

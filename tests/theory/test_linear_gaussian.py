@@ -7,8 +7,14 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import distributions as D
 
-from vae_course.core import diagonal_gaussian, elbo
+from vae_course.core import (
+    averaged_elbo,
+    diagonal_gaussian,
+    elbo,
+    importance_weighted_elbo,
+)
 from vae_course.theory.linear_gaussian import LinearGaussian
+from vae_course.theory.own_posteriors import OwnPosteriors
 from vae_course.training import train
 
 
@@ -170,6 +176,82 @@ def test_after_fit_the_encoder_is_the_true_posterior():
         q.variance.diag_embed(), truth.covariance_matrix
     )
     torch.testing.assert_close(vae.exact_elbo(x).value, vae.log_evidence(x))
+
+
+def test_a_step_of_em_raises_the_bound_and_the_evidence_to_the_optimum():
+    x = draws(model(seed=8), 500)
+    best = model().fit(x).log_evidence(x).mean()
+    vae = model(scale=2.0, seed=9).requires_grad_(False)
+    for _ in range(200):
+        before, q = vae.log_evidence(x).mean(), vae.posterior(x)
+        bound = vae.em_step(x).exact_elbo(x, q).value.mean()
+        assert before - 1e-9 <= bound <= vae.log_evidence(x).mean() + 1e-9
+    torch.testing.assert_close(vae.log_evidence(x).mean(), best)
+
+
+def test_the_m_step_is_where_the_bound_has_no_slope():
+    x = draws(model(seed=8), 50)
+    vae = model(seed=9)
+    q = vae.posterior(x)
+    q = D.MultivariateNormal(q.mean.detach(), q.covariance_matrix.detach())
+    vae.em_step(x)
+    slopes = torch.autograd.grad(
+        vae.exact_elbo(x, q).value.mean(),
+        [vae.decoder.weight, vae.decoder.bias, vae.log_scale],
+    )
+    for slope in slopes:
+        assert slope.abs().max() < 1e-9
+
+
+@torch.no_grad()
+def test_the_averaged_elbo_agrees_with_the_exact_one_and_is_less_noisy():
+    vae = model()
+    x = draws(vae, 1).expand(50_000, -1, -1, -1)
+    sampled, exact = averaged_elbo(vae, x), vae.exact_elbo(x[:1])
+    noise = 5 * sampled.distortion.std() / len(x) ** 0.5
+    assert abs(sampled.distortion.mean() - exact.distortion[0]) < noise
+    torch.testing.assert_close(sampled.rate[:1], exact.rate)
+    single = elbo(vae, x).distortion.var()
+    torch.testing.assert_close(
+        sampled.distortion.var(), single / 5, rtol=0.1, atol=0
+    )
+
+
+@torch.no_grad()
+def test_both_halves_of_the_weighted_bound_are_the_pages_formula():
+    vae, samples = model(), 7
+    x = draws(vae, 3)
+    torch.manual_seed(5)
+    distortion, rest = importance_weighted_elbo(vae, x, samples=samples)
+    torch.manual_seed(5)
+    q = vae.encode(x)
+    z = q.rsample((samples,))
+    likelihood = torch.stack([vae.decode(each).log_prob(x) for each in z])
+    ratio = q.log_prob(z) - vae.prior.log_prob(z)
+    weights = (likelihood - ratio).exp()
+    shares = weights / weights.sum(dim=0)
+    torch.testing.assert_close(distortion, -(shares * likelihood).sum(dim=0))
+    torch.testing.assert_close(
+        rest,
+        (shares * (ratio + shares.log())).sum(dim=0) + math.log(samples),
+    )
+
+
+def test_own_posteriors_close_the_amortisation_gap_alone():
+    vae = model()
+    x = draws(vae, 4)
+    weights = [w.clone() for w in vae.parameters()]
+    torch.manual_seed(0)
+    q = OwnPosteriors(vae, x).fit(steps=3000, lr=0.02).encode(x)
+    left = vae.gap(x, q)
+    torch.testing.assert_close(
+        left, vae.mean_field_gap().expand(4), rtol=0, atol=0.01
+    )
+    assert (vae.gap(x, vae.encode(x)) > left + 0.1).all()
+    for before, after in zip(weights, vae.parameters(), strict=True):
+        assert torch.equal(before, after) and after.grad is None
+    with pytest.raises(ValueError, match="4 images, got 2"):
+        OwnPosteriors(vae, x).encode(x[:2])
 
 
 def test_training_reaches_the_analytic_likelihood():

@@ -95,6 +95,37 @@ def score_function_gradient(
     return values[:, None] * score
 
 
+def square_variances(
+    size: int, mean: float = 1.0, std: float = 0.5
+) -> dict[str, float]:
+    """How far the estimators spread for f(z) = Σ z², in closed form.
+
+    The proposition *Variance of the two estimators for a square* of the
+    derivation page: the variance of one coordinate of the gradient, from one
+    sample.
+
+    Args:
+        size: the number D of dimensions.
+        mean: of every dimension.
+        std: likewise.
+
+    Returns:
+        ``"pathwise"``, ``"score function"`` and ``"with baseline"``, where the
+        baseline is E[f(z)].
+    """
+    a = mean**2 + std**2  # the mean of one square
+    v = 2 * std**4 + 4 * mean**2 * std**2  # its variance
+    c = mean**4 + 18 * mean**2 * std**2 + 15 * std**4
+    cross = 2 * a * (a + 2 * std**2)
+    moment = (size - 1) ** 2 * a**2 + (size - 1) * (v + cross) + c
+    centred = (size - 1) * v + c - cross + a**2
+    return {
+        "pathwise": 4 * std**2,
+        "score function": moment / std**2 - 4 * mean**2,
+        "with baseline": centred / std**2 - 4 * mean**2,
+    }
+
+
 def _checked(values: Tensor, samples: int) -> Tensor:
     if values.shape != (samples,):
         raise ValueError(

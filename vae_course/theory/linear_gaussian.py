@@ -1,7 +1,7 @@
 """A VAE about which everything is known: probabilistic PCA.
 
-x = Wz + μ + σε with z and ε standard normal. Then p(x) is a Gaussian too, and
-so are the true posterior and every bound: no integral is left to estimate.
+p(z) = N(0, I) and p(x|z) = N(Wz + c, σₓ²I). Then p(x) is a Gaussian, too, and
+so is the true posterior: no integral is left to estimate, in any bound.
 Chapter 4 and the tests hold the general code against this model.
 
 Sources: Tipping & Bishop 1999 (https://doi.org/10.1111/1467-9868.00196),
@@ -29,14 +29,15 @@ from vae_course.core import (
 class LinearGaussian(VAE):
     """Probabilistic PCA with the interface of a VAE, and the truth beside it.
 
-    p(z) = N(0, I), p(x|z) = N(Wz + μ, σ²I), q(z|x) = N(Vx + c, diag(s²)) with
-    the same s for every image. ``decoder`` holds W and μ, ``encoder`` V and c;
-    all are trained, and so is σ.
+    p(z) = N(0, I), p(x|z) = N(Wz + c, σₓ²I), q(z|x) = N(μ, diag(σ²)) with μ
+    linear in x and the same σ for every image. ``decoder`` holds W and c,
+    ``encoder`` the weights and biases of μ; all are trained, and so are σ
+    (``log_var``) and σₓ (``log_scale``).
 
     Args:
         image_shape: (C, H, W) of the images.
         latent: dimensions of z, fewer than pixels.
-        scale: the σ to start from, in units of a pixel's value.
+        scale: the σₓ to start from, in units of a pixel's value.
 
     Raises:
         ValueError: the latents are as many as the pixels or more, or the
@@ -71,7 +72,7 @@ class LinearGaussian(VAE):
         return diagonal_gaussian(mean, self.log_var.expand_as(mean))
 
     def decode(self, z: Tensor) -> D.Independent:
-        """p(x|z) = N(Wz + μ, σ²I), (B, latent) → events (C, H, W)."""
+        """p(x|z) = N(Wz + c, σₓ²I), (B, latent) → events (C, H, W)."""
         check_batch(z, self.origin.shape, "latents")
         mean = self.decoder(z).view(-1, *self.image_shape)  # (B, C, H, W)
         normal = D.Normal(mean, self.log_scale.exp(), validate_args=False)
@@ -84,13 +85,13 @@ class LinearGaussian(VAE):
 
     @property
     def precision(self) -> Tensor:
-        """Of the true posterior, the same for every x: I + WᵀW/σ²."""
+        """Of the true posterior, the same for every x: I + WᵀW/σₓ²."""
         weight = self.decoder.weight  # (pixels, latent)
         identity = torch.eye(len(self.origin)).to(weight)
         return identity + weight.T @ weight / self.log_scale.exp() ** 2
 
     def log_evidence(self, x: Tensor) -> Tensor:
-        """log p(x) = log N(x; μ, WWᵀ + σ²I), exactly; (B,), in nats."""
+        """log p(x) = log N(x; c, WWᵀ + σₓ²I), exactly; (B,), in nats."""
         check_batch(x, self.image_shape, "images")
         weight = self.decoder.weight
         noise = self.log_scale.exp() ** 2 * torch.eye(len(weight)).to(weight)
@@ -149,7 +150,7 @@ class LinearGaussian(VAE):
         q = _with_covariance(self.encode(x) if q is None else q)
         variance = self.log_scale.exp() ** 2
         weight = self.decoder.weight
-        # E ‖x − Wz − μ‖² = ‖x − Wm − μ‖² + tr(WᵀW S) for z ~ N(m, S).
+        # E ‖x − Wz − c‖² = ‖x − Wμ − c‖² + tr(WᵀW Σ) for z ~ N(μ, Σ).
         error = (x.flatten(1) - self.decoder(q.mean)).square().sum(dim=1)
         spread = (weight.T @ weight * q.covariance_matrix).sum(dim=(-2, -1))
         logs = len(weight) * torch.log(2 * math.pi * variance)
@@ -161,11 +162,12 @@ class LinearGaussian(VAE):
     def fit(self, x: Tensor) -> LinearGaussian:
         """Sets every parameter to the optimum for images x; returns itself.
 
-        W, μ and σ maximise the likelihood (Tipping & Bishop 1999, equations 7
-        and 8, rotation R = I): the leading eigenvectors of the covariance,
-        lengthened, and the mean of the eigenvalues that are left. W's columns
-        are then orthogonal, so the true posterior is diagonal, the encoder can
-        equal it, and the ELBO has no gap (Lucas et al. 2019, section 4).
+        W, c and σₓ maximise the likelihood (Tipping & Bishop 1999, equations 7
+        and 8, without their rotation): the leading eigenvectors of the
+        covariance, lengthened, and the mean of the eigenvalues that are left.
+        W's columns are then orthogonal, so the true posterior is diagonal, the
+        encoder can equal it, and the ELBO has no gap (Lucas et al. 2019,
+        section 4).
 
         Raises:
             ValueError: the images hold less variance than the model needs.
@@ -190,6 +192,26 @@ class LinearGaussian(VAE):
         self.encoder.weight.copy_(shrink.T)
         self.encoder.bias.copy_(-self.decoder.bias @ shrink)
         self.log_var.copy_(variance.log() - kept.log())
+        return self
+
+    @torch.no_grad()
+    def em_step(self, x: Tensor) -> LinearGaussian:
+        """One turn of EM on images x; returns itself.
+
+        E: q(z|x) is the posterior under the parameters as they are. M: W, c
+        and σₓ move to where the ELBO of all images is largest while q stays, a
+        regression of x on z (Tipping & Bishop 1999, appendix B). The encoder
+        is left as it was.
+        """
+        flat, q = x.flatten(1), self.posterior(x)  # (B, pixels)
+        z = torch.cat([q.mean, torch.ones_like(q.mean[:, :1])], dim=1)
+        second = z.T @ z  # Σ E[(z, 1)(z, 1)ᵀ], but for the covariance of z
+        second[:-1, :-1] += q.covariance_matrix.sum(dim=0)
+        solved = torch.linalg.solve(second, z.T @ flat)  # (latent + 1, pixels)
+        error = flat.square().sum() - (solved * (z.T @ flat)).sum()
+        self.decoder.weight.copy_(solved[:-1].T)
+        self.decoder.bias.copy_(solved[-1])
+        self.log_scale.copy_(0.5 * torch.log(error / flat.numel()))
         return self
 
 

@@ -76,9 +76,9 @@ GAP = Exercise(
     title="What the bound lacks",
     prompt="""\
 For a Gaussian posterior with mean $m$ and precision $\\Lambda$, derive the gap
-of the ELBO and code it. *The exact gap* on the derivation page says what it
-is; the proof of *What independence costs* has the divergence that you
-need.""",
+of the ELBO and code it. [The exact gap](https://vae-course.github.io/vae-course/book/elbo.html#thm-gap)
+says what it is. The divergence of two Gaussians that you need has four terms;
+try it for one dimension first.""",
     solution=elbo_gap,
     why="""\
 The gap is KL(q ‖ posterior). Of the precision only the diagonal meets the
@@ -91,13 +91,13 @@ against the diagonal is what is left.""",
     hints=(
         "log p(x) − ELBO is a divergence. Between which two, and which comes "
         "first?",
-        "½ (tr(ΛS) + (μ − m)ᵀΛ(μ − m) − D − log det S − log det Λ) with S = "
+        "½ (tr(ΛΣ) + (μ − m)ᵀΛ(μ − m) − D − log det Σ − log det Λ) with Σ = "
         "diag(σ²).",
-        "S is diagonal, so the trace needs only `precision.diagonal()` and "
+        "Σ is diagonal, so the trace needs only `precision.diagonal()` and "
         "`q_var`. For the quadratic form of all rows at once, with `away` for "
         "the difference of the means: `away @ precision` is (B, D); multiply "
         "it by `away` and sum over `dim=1`. `torch.logdet` gives log det Λ, "
-        "and log det S is a sum of logarithms.",
+        "and log det Σ is a sum of logarithms.",
     ),
     trials=_posteriors,
     mistakes=(

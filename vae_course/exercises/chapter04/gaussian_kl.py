@@ -74,8 +74,8 @@ KL = Exercise(
     prompt="""\
 The rate of a VAE is the divergence of $q$ to $\\mathcal{N}(0, I)$. Write the
 general case, with any mean and variance in the second place, from the proof of
-*The rate in closed form* on the derivation page. Hierarchical VAEs need it:
-their priors are learned.""",
+[the rate in closed form](https://vae-course.github.io/vae-course/book/elbo.html#prop-kl).
+Hierarchical VAEs need it: their priors are learned.""",
     solution=gaussian_kl,
     why="""\
 The variance of q over that of p, plus the squared distance of the means in

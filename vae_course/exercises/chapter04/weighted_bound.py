@@ -52,8 +52,8 @@ BOUND = Exercise(
     title="A logarithm of a mean",
     prompt="""\
 The weights of a VAE on MNIST have logarithms around −100, on photographs
-around −10,000. Write the importance-weighted bound $\\log \\frac{1}{K} \\sum_k
-w_k$ so that it survives them.""",
+around −10,000. Write the importance-weighted bound $\\log \\frac{1}{K} \\sum_i
+w_i$ so that it survives them.""",
     solution=weighted_bound,
     why="""\
 `logsumexp` takes the largest logarithm out before it exponentiates, so that
@@ -65,7 +65,7 @@ it the bound still rises with K, only beyond the truth.""",
     hints=(
         "exp(−800) is zero on a computer, and log 0 is −∞. Which operation "
         "can you do before the exponential, and undo after the logarithm?",
-        "log Σ exp(aₖ) = m + log Σ exp(aₖ − m) for any m; take the largest. "
+        "log Σ exp(aᵢ) = m + log Σ exp(aᵢ − m) for any m; take the largest. "
         "`torch.logsumexp` does that. And a mean is a sum over K.",
         "The sum over the samples, in logarithms, is `torch.logsumexp` over "
         "their axis. Dividing by K means subtracting its logarithm, and K is "
