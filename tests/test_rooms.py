@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "data": set(),
     "theory": {"core"},
     "sd": {"core", "data"},
-    "show": {"core"},
+    "show": {"core", "sd"},
     "exercises": {
         "core",
         "mlp",

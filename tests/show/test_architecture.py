@@ -77,6 +77,18 @@ def test_the_drawn_blocks_hold_every_parameter_once(name):
     assert total == parameter_counts(vae)["total"]
 
 
+def test_the_work_of_each_block_is_what_its_layers_multiply():
+    blocks = {block.name: block for block in road("sd1")}
+    first = blocks["encoder.conv_in"]
+    assert first.multiplications == 512 * 512 * 128 * 3 * 9
+    last_up = blocks["decoder.up_blocks.2.upsamplers.0"]  # 4 in place of 9
+    assert last_up.multiplications == 512 * 512 * 256 * 256 * 4
+    attention = blocks["encoder.mid_block.attentions.0"]
+    projections = 4 * 64**2 * 512**2
+    assert attention.multiplications == projections + 2 * 512 * 64**4
+    assert blocks["encoder.conv_norm_out"].multiplications == 0
+
+
 def test_blocks_are_drawn_in_the_order_in_which_an_image_passes():
     blocks = road("sd1")
     names = [block.name for block in blocks]

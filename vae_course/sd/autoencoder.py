@@ -47,7 +47,6 @@ class Config:
     out_channels: int = 3
     latent_channels: int = 4
     # One width a level; between levels the image halves, so four make f = 8.
-    # The last two are equal: at 64×64 more width would only cost memory.
     block_out_channels: tuple[int, ...] = (128, 256, 512, 512)
     layers_per_block: int = 2  # in the encoder; the decoder has one more
     norm_num_groups: int = 32  # in every norm, so four channels at width 128
@@ -97,7 +96,9 @@ class Config:
 
 
 SIXTEEN = {
-    "latent_channels": 16,  # four cannot hold small text and faces
+    # More channels give better copies: Esser et al. 2024, section 5.2.1
+    # (https://arxiv.org/abs/2403.03206).
+    "latent_channels": 16,
     "use_quant_conv": False,
     "use_post_quant_conv": False,
     "sample_size": 1024,
@@ -167,9 +168,9 @@ class ResnetBlock(nn.Module):
 class Attention(nn.Module):
     """x + single-head self-attention over the H·W positions of x.
 
-    Each position asks all others: the only layer that sees the whole image at
-    once, so it sits where the image is smallest. Vaswani et al. 2017, equation
-    1, with one head as wide as the channels.
+    Each position asks all others, so the cost grows with the square of their
+    number, and the layer sits where the image is smallest. Vaswani et al.
+    2017, equation 1, with one head as wide as the channels.
     """
 
     def __init__(self, channels: int, groups: int):
@@ -197,8 +198,10 @@ class Downsample(nn.Module):
 
     The padding is asymmetric, one column at the right and one row at the
     bottom: a 3×3 kernel of stride 2 fits an even side exactly once a single
-    pixel is added. Padding on both sides, as is usual, has the same shape and
-    shifts what each position sees by one pixel; three such layers make seven.
+    pixel is added. TensorFlow's "same" padding puts it there, and from there
+    the layer was ported. Padding on both sides, as is usual, has the same
+    shape and shifts what each position sees by one pixel; three such layers
+    make seven.
     """
 
     def __init__(self, channels: int):
@@ -291,7 +294,8 @@ class Encoder(nn.Module):
             self.down_blocks.append(Level(level, groups, **half))
         self.mid_block = MidBlock(last, groups)
         self.conv_norm_out = GroupNorm(groups, last)
-        moments = 2 * config.latent_channels  # a mean and a log-variance each
+        # Means and log-variances, with a quant_conv only after it.
+        moments = 2 * config.latent_channels
         self.conv_out = nn.Conv2d(last, moments, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -386,7 +390,7 @@ class AutoencoderKL(VAE):
     def encode(self, x: Tensor) -> D.Independent:
         """q(z|x), (B, 3, H, W) → a diagonal Gaussian over (C, H/f, W/f)."""
         mean, log_var = self.moments(x).chunk(2, dim=1)  # (B, C, H/f, W/f)
-        # Keeps exp from overflowing; training never comes near the ends.
+        # Keeps exp from overflowing, should a log-variance run away.
         return diagonal_gaussian(mean, log_var.clamp(-30, 20))
 
     def decode(self, z: Tensor) -> D.Independent:

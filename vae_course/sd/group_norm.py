@@ -13,13 +13,14 @@ class GroupNorm(nn.GroupNorm):
     """Gives each group of channels of each image mean 0 and variance 1.
 
     As :class:`torch.nn.GroupNorm`, with two differences. Its eps is 1e-6, as
-    everywhere in the Stable Diffusion family, not 1e-5. And on a CPU, where
-    PyTorch adds up a whole channels-last map in single precision and is left
-    with about four right digits at 1024×1024, the statistics of large maps are
-    taken in strips and added up in double precision.
+    everywhere in the Stable Diffusion family, not 1e-5. And the statistics of
+    large maps on a CPU are taken in strips and added up in double precision.
+    There PyTorch takes the variance of a channels-last map as E[x²] − E[x]²,
+    from sums in single precision, and is left with about four right digits at
+    1024×1024. Maps of up to ``LARGE`` positions are left to PyTorch.
     """
 
-    LARGE = 64 * 64  # positions; up to here PyTorch's own sums will do
+    LARGE = 64 * 64  # positions
 
     def __init__(self, groups: int, channels: int):
         super().__init__(groups, channels, eps=1e-6)

@@ -13,6 +13,7 @@ from itertools import groupby
 import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from vae_course.sd import (
     Attention,
@@ -63,6 +64,7 @@ class Block:
     kind: str  # "residual", "attention", "down", "up", "norm", "conv 3×3", …
     shape: tuple[int, int, int]  # (C, H, W) of what came out
     parameters: int
+    multiplications: int  # of the convolutions, linear layers and attention
 
     @property
     def numbers(self) -> int:
@@ -100,8 +102,10 @@ def road(
     def note(name: str):
         def hook(module, given, out):
             count = sum(p.numel() for p in module.parameters())
+            work = counter.get_total_flops() // 2  # with each an addition
+            work -= sum(block.multiplications for block in seen)
             shape = tuple(out.shape[1:])
-            seen.append(Block(name, _kind(module), shape, count))
+            seen.append(Block(name, _kind(module), shape, count, work))
 
         return hook
 
@@ -113,9 +117,11 @@ def road(
                 listen(f"{name}.{child}".removeprefix("."), inner)
 
     listen("", vae)
-    z = vae.encode(x).mean
-    seen.append(Block("z", "latent", tuple(z.shape[1:]), 0))
-    vae.decode(z)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        z = vae.encode(x).mean
+        seen.append(Block("z", "latent", tuple(z.shape[1:]), 0, 0))
+        vae.decode(z)
     return seen
 
 
@@ -144,8 +150,8 @@ def architecture(
     blocks = road(config, height, width)
     middle = [b.kind for b in blocks].index("latent")
     latent = blocks[middle]
-    seen = Block("x", "image", (config.in_channels, height, width), 0)
-    back = Block("x̂", "image", (config.out_channels, height, width), 0)
+    seen = Block("x", "image", (config.in_channels, height, width), 0, 0)
+    back = Block("x̂", "image", (config.out_channels, height, width), 0, 0)
     down = _levels([seen, *blocks[:middle]])
     up = _levels([*blocks[middle + 1 :], back])[::-1]
     rows = [max(map(len, pair)) for pair in zip(down, up, strict=True)]
