@@ -130,11 +130,18 @@ def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def _without_bars(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """The outputs without tqdm's bars, as widgets or as text."""
+    """The outputs without tqdm's bars, as widgets or as text.
+
+    Of a widget that has a still picture beside it, the picture stays.
+    """
     kept = []
     for output in outputs:
-        if WIDGET in output.get("data", {}):
+        data = output.get("data", {})
+        if WIDGET in data and not set(IMAGES) & set(data):
             continue
+        if WIDGET in data:
+            still = {mime: data[mime] for mime in data if mime != WIDGET}
+            output = NotebookNode(output, data=NotebookNode(still))
         if output.output_type == "stream" and output.name == "stderr":
             lines = re.split(r"(?<=[\r\n])", output.text)
             lines = [line for line in lines if not _BAR.search(line)]

@@ -101,6 +101,18 @@ def test_progress_bars_go_and_the_rest_stays():
     assert cell.metadata == {}
 
 
+def test_of_a_widget_the_still_picture_stays():
+    still = {"image/svg+xml": "<svg/>", "text/plain": "A still."}
+    shown = new_output(
+        "execute_result",
+        {tidying.WIDGET: {"model_id": "1f"}, **still},
+        metadata={"image/svg+xml": {"alt": "A still."}},
+    )
+    cell = tidied(shown)
+    assert cell.outputs[0].data == still
+    assert cell.metadata.mystnb == {"image": {"alt": "A still."}}
+
+
 def test_pieces_of_a_stream_become_one():
     cell = tidied(stream("a\n"), stream("b\n"), source=f"{MARKER}\nf()")
     assert cell.outputs == [stream("a\nb\n")]
