@@ -1,4 +1,4 @@
-"""Exercise 1.3: pCA in four lines."""
+"""Exercise 1.3: PCA in four lines."""
 
 from __future__ import annotations
 
