@@ -39,12 +39,20 @@ def frame(soups, chapter, name):
 @pytest.fixture
 def section(soups, chapter, name):
     page = soups[f"book/solutions/chapter{chapter:02d}"]
-    return page.find(id=f"solution-{name}").find_parent("section")
+    return page.find(id=f"solution-{name}").find_parent("section", id=True)
 
 
 def plain(text):
     """Text without spaces and without the marks of Markdown."""
+    for quote, plain_one in zip("“”‘’", "\"\"''", strict=True):
+        text = text.replace(quote, plain_one)  # the page sets them by itself
     return re.sub(r"[\s`*]", "", text)
+
+
+def around_formulas(markdown):
+    """The plain pieces of a text between its formulas."""
+    unlinked = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", markdown)
+    return map(plain, re.split(r"\$+[^$]*\$+", unlinked))
 
 
 def folds(place):
@@ -79,11 +87,11 @@ def test_the_exercise_is_framed_and_in_the_contents(
 ):
     assert "exercise" in frame["class"]
     heading = f"Exercise {exercise.number}: {exercise.title}"
-    assert frame.h3.get_text().rstrip("¶#") == heading
+    assert plain(frame.h3.get_text().rstrip("¶#")) == plain(heading)
     assert frame.select_one(".cell.tag_exercise .cell_output")
     page = soups[f"notebooks/{NOTEBOOKS[chapter]}"]
     contents = page.select(f'nav.page-toc a[href="#exercise-{name}"]')
-    assert [a.get_text() for a in contents] == [heading]
+    assert [plain(a.get_text()) for a in contents] == [plain(heading)]
 
 
 def test_this_cell_opens_in_colab(frame, chapter, name):
@@ -98,27 +106,28 @@ def test_hints_and_solution_are_one_fold_away(request, place, exercise):
     about = f"for exercise {exercise.number}"
     for count, hint in enumerate(exercise.hints, 1):
         text = plain(there[f"Hint {count} {about}"].get_text())
-        for part in re.split(r"\$+[^$]*\$+", hint):
-            assert plain(part) in text
+        for part in around_formulas(hint):
+            assert part in text
     solution = there[f"Solution {about}"]
     code = "\n\n\n".join(cells.source(each) for each in exercise.solutions)
     assert solution.select_one(".highlight-python").get_text().strip() == code
-    for part in re.split(r"\$+[^$]*\$+", exercise.why):
-        assert plain(part) in plain(solution.get_text())
+    for part in around_formulas(exercise.why):
+        assert part in plain(solution.get_text())
 
 
 def test_on_the_page_of_solutions_the_mistakes_are_folded_too(
     section, exercise
 ):
-    for part in re.split(r"\$+[^$]*\$+", exercise.prompt):
-        assert plain(part) in plain(section.get_text())
+    for part in around_formulas(exercise.prompt):
+        assert part in plain(section.get_text())
     (summary,) = [s for s in folds(section) if s.startswith("Known mistakes")]
     fold = folds(section)[summary]
     rows = fold.select("table tbody tr")
     assert len(rows) == len(exercise.mistakes)
     for mistake, row in zip(exercise.mistakes, rows, strict=True):
-        assert plain(mistake.diagnosis) in plain(row.get_text())
-        assert plain(mistake.tempting) in plain(row.get_text())
+        for words in (mistake.diagnosis, mistake.tempting):
+            for part in around_formulas(words):
+                assert part in plain(row.get_text())
 
 
 def test_the_solution_leads_to_its_exercise(section, chapter, name):

@@ -109,6 +109,14 @@ def test_what_the_drawing_cuts_or_turns_stays_in_it():
         assert not found.pixels and "<image" in found.markup
 
 
+def test_a_picture_rounded_up_is_fitted_into_what_it_fills():
+    hole = '<rect x="30" y="15" width="58.5" height="28.5"/>'
+    clip = f'<clipPath id="c">{hole}</clipPath>'
+    inside = f'{clip}<g clip-path="url(#c)">{image(noise())}</g>'
+    (found,) = svg.take_apart(drawing(inside), "f").pixels
+    assert (found.width, found.height) == pytest.approx((19.5, 19))
+
+
 def test_a_tiny_picture_stays_in_the_drawing():
     found = svg.take_apart(drawing(image(noise(4, 4))), "f")
     assert not found.pixels

@@ -77,6 +77,8 @@ def test_nothing_is_loaded_from_outside(page):
         for tag in page.find_all(name):
             for attribute in attributes:
                 value = tag.get(attribute, "")
+                if value.startswith("data:image/"):  # base64 has slashes
+                    continue
                 assert not OUTSIDE.match(value), tag
                 assert not OUTSIDE.search(value, value.find(",") + 1), tag
     styles = [tag.string or "" for tag in page.find_all("style")]

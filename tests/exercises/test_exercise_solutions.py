@@ -47,7 +47,8 @@ def page(tmp_path_factory):
 
 
 def words(text):
-    """Text without spaces and without the marks of Markdown."""
+    """Text without spaces, and without links and the marks of Markdown."""
+    text = re.sub(r"\[([^\]]*)\]\(http[^)]*\)", r"\1", text)
     return re.sub(r"[\s`*]", "", text)
 
 

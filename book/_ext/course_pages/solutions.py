@@ -1,19 +1,19 @@
-"""The directive ``solutions``: the exercises of a chapter, with solutions.
+"""Pages of solutions: the exercises of a chapter, with all that is known.
 
 Prompt, hints, solution, reasons and known mistakes are read from
 ``vae_course.exercises`` when the book is built, so nothing is written twice.
-They are put together as Markdown and handed to the book's own parser.
+They are put together as Markdown, in the place of ``{solutions}`` and the
+number of a chapter, before the page is parsed.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
-from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.errors import ExtensionError
 
 from tools.address import address
 from vae_course.exercises import registry
@@ -21,31 +21,30 @@ from vae_course.exercises.engine.cells import source
 from vae_course.exercises.exercise import Exercise
 
 MISTAKES = "Known mistakes, and what the check answers"
+PLACE = re.compile(r"^```\{solutions\} (\d+)\n```$", re.MULTILINE)
 
 
-class Solutions(SphinxDirective):
-    """All exercises of one chapter, in sections of their own."""
+def add_solutions(app: Sphinx, docname: str, text: list[str]) -> None:
+    """Writes the exercises of a chapter where a page asks for them."""
 
-    required_arguments = 1
+    def written(match: re.Match) -> str:
+        chapter = int(match[1])
+        if chapter not in registry.chapters():
+            raise ExtensionError(
+                f"{docname}: chapter {chapter} has no exercises."
+            )
+        return "\n".join(_page(app, chapter))
 
-    def run(self) -> list[nodes.Node]:
-        """The parsed sections; a warning where the chapter has none."""
-        number = self.arguments[0]
-        if number not in map(str, registry.chapters()):
-            raise self.error(f"Chapter {number} has no exercises.")
-        markdown = "\n".join(self._page(int(number)))
-        lines = StringList(markdown.splitlines(), source="solutions")
-        parent = nodes.section()
-        self.state.nested_parse(lines, 0, parent, match_titles=True)
-        return parent.children
+    text[0] = PLACE.sub(written, text[0])
 
-    def _page(self, chapter: int) -> Iterator[str]:
-        start = f"notebooks/{chapter:02d}_"
-        found = [doc for doc in self.env.found_docs if doc.startswith(start)]
-        for exercise in registry.exercises_of(chapter):
-            for solution in exercise.solutions:
-                self.env.note_dependency(inspect.getfile(solution))
-            yield from _exercise(exercise, found[0] if found else None)
+
+def _page(app: Sphinx, chapter: int) -> Iterator[str]:
+    start = f"notebooks/{chapter:02d}_"
+    found = [doc for doc in app.env.found_docs if doc.startswith(start)]
+    for exercise in registry.exercises_of(chapter):
+        for solution in exercise.solutions:
+            app.env.note_dependency(inspect.getfile(solution))
+        yield from _exercise(exercise, found[0] if found else None)
 
 
 def help_for(exercise: Exercise) -> Iterator[str]:
@@ -95,5 +94,5 @@ def _mistakes(exercise: Exercise) -> Iterator[str]:
 
 
 def setup(app: Sphinx) -> None:
-    """Registers the directive."""
-    app.add_directive("solutions", Solutions)
+    """Registers the hook."""
+    app.connect("source-read", add_solutions)

@@ -18,7 +18,7 @@ from PIL import Image
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 TINY = 2000  # bytes; below, a file of its own is more trouble than it is worth
-SLACK = 1.0  # how far a picture may reach over what clips it, in its units
+SLACK = 2.0  # matplotlib rounds a picture up to whole pixels of its own
 
 _CALL = re.compile(r"(\w+)\s*\(([^)]*)\)")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?")
@@ -133,7 +133,7 @@ def _pixels(image, place, box, clip) -> Pixels | None:
             image.attrib.pop(LINK, None)
             image.set("href", f"data:image/{kind};base64,{data}")
         return None
-    left, top, width, height = where
+    left, top, width, height = _seen(where, clip)
     return Pixels(
         content,
         kind,
@@ -206,9 +206,14 @@ def _clipped(node, place, clip, clips):
     found = _box(shapes[0], place)
     if found is None:
         return None
-    left, top = max(clip[0], found[0]), max(clip[1], found[1])
-    right = min(clip[0] + clip[2], found[0] + found[2])
-    bottom = min(clip[1] + clip[3], found[1] + found[3])
+    return _seen(found, clip)
+
+
+def _seen(box, clip):
+    """What two boxes have in common."""
+    left, top = max(clip[0], box[0]), max(clip[1], box[1])
+    right = min(clip[0] + clip[2], box[0] + box[2])
+    bottom = min(clip[1] + clip[3], box[1] + box[3])
     return left, top, right - left, bottom - top
 
 
