@@ -12,6 +12,7 @@ Mohamed et al. 2020 (https://arxiv.org/abs/1906.10652).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -95,6 +96,14 @@ def score_function_gradient(
     return values[:, None] * score
 
 
+# The three that chapter 3 compares; each takes f, mean, std, samples.
+ESTIMATORS: dict[str, Callable[[Function, Tensor, Tensor, int], Tensor]] = {
+    "pathwise": pathwise_gradient,
+    "score function": score_function_gradient,
+    "with baseline": partial(score_function_gradient, baseline=True),
+}
+
+
 def square_variances(
     size: int, mean: float = 1.0, std: float = 0.5
 ) -> dict[str, float]:
@@ -110,8 +119,7 @@ def square_variances(
         std: likewise.
 
     Returns:
-        ``"pathwise"``, ``"score function"`` and ``"with baseline"``, where the
-        baseline is E[f(z)].
+        By the names of :data:`ESTIMATORS`; the baseline is E[f(z)].
     """
     a = mean**2 + std**2  # the mean of one square
     v = 2 * std**4 + 4 * mean**2 * std**2  # its variance

@@ -8,10 +8,9 @@ from vae_course.exercises.exercise import Exercise, Mistake, Trial
 def samples_needed():
     """Score-function samples that are worth one pathwise sample.
 
-    For f(z) = Σ z² in D = 20 dimensions, all means m = 1, all standard
-    deviations s = 0.5: the variance of one coordinate of the score-function
-    estimator (without baseline) divided by that of the pathwise one. A plain
-    number.
+    For f(z) = Σ z² in D = 20 dimensions, all means 1, all standard deviations
+    0.5: the variance of one coordinate of the score-function estimator
+    (without baseline) divided by that of the pathwise one. A plain number.
     """
     size, m, s = 20, 1.0, 0.5
     a = m**2 + s**2
@@ -54,25 +53,26 @@ PRICE = Exercise(
 Averaging over S samples divides a variance by S. How many score-function
 samples give the precision of **one** pathwise sample, for $f(z) = \\sum_d
 z_d^2$ in $D = 20$ dimensions with all means 1 and all standard deviations 0.5,
-and no baseline? The proposition *Variance of the two estimators for a square*
-on the derivation page has both variances. A number with a fraction is
-fine.""",
+and no baseline? Both variances are in the proposition
+[Variance of the two estimators for a square](https://vae-course.github.io/vae-course/book/elbo.html#prop-variance).
+A number with a fraction is fine.""",
     solution=samples_needed,
     why="""\
-Nearly all of it comes from the first term, (D − 1)² a² / s²: the squares of
-the other 19 coordinates, which have nothing to do with this one, multiply its
-score. A baseline removes their mean, and with it most of that term, but not
-their noise.""",
-    proved="that many decoder runs for every image and step are what z = μ + "
-    "σ ⊙ ε saves.",
+Nearly all of it comes from the first term, (D − 1)² a² / σ²: the mean of the
+other 19 squares, which has nothing to do with this coordinate, multiplies its
+score. A baseline removes that mean, and the whole term. What it leaves are the
+fluctuations of the others, which grow with D and not with its square.""",
+    proved="for this f, one pathwise sample is worth 2,696 score-function "
+    "samples without a baseline: the variance is 2,696 times as large, the "
+    "standard deviation 52 times.",
     hints=(
         "The answer is a ratio of two variances.",
-        "The pathwise variance is 4s², which is 1 here. So the answer is the "
-        "other variance: put D = 20, m = 1, s = 0.5 and a = m² + s² = 1.25 "
-        "into it.",
+        "The pathwise variance is 4σ², which is 1 here. So the answer is the "
+        "other variance, the one without a baseline: put D = 20, μ = 1, "
+        "σ = 0.5, a = μ² + σ² = 1.25 and v = 1.125 into it.",
         "The first two terms are 19² · 1.5625 = 564.0625 and 19 · 5.5 = "
-        "104.5. The three that are left hold m and s alone. Divide their sum "
-        "by s², and subtract the squared mean of the estimate, 4m².",
+        "104.5; c holds μ and σ alone. Divide their sum by σ², and subtract "
+        "the squared mean of the estimate, 4μ².",
     ),
     trials=_one_number,
     mistakes=(
@@ -95,23 +95,22 @@ their noise.""",
             "one dimension times twenty",
             20 * ((1 + 18 * 0.25 + 15 * 0.0625) / 0.25 - 4),
             "You multiplied the answer for one dimension by D. The variance "
-            "grows with the square of D, because the other coordinates' "
-            "squares add up before they multiply the score.",
+            "grows with the square of D, because the mean of f, which grows "
+            "with D, multiplies the score.",
             "most things in a sum over dimensions grow like D.",
         ),
         Mistake(
             "the mean is not subtracted",
             samples_needed() + 4.0,
             "You took the second moment for the variance: the squared mean, "
-            "4m², is still in it.",
+            "4μ², is still in it.",
             "the long fraction looks like the whole formula.",
         ),
         Mistake(
-            "s in place of s²",
+            "σ in place of σ²",
             (samples_needed() + 4.0) * 0.25 / 0.5 - 4.0,
-            "You divided by s; the score has s² below, and its square times "
-            "s² leaves 1/s².",
-            "one power of s gets lost on the way.",
+            "You divided by σ. The score is ε/σ, and its square has σ² below.",
+            "one power of σ gets lost on the way.",
         ),
     ),
     alternatives=(_by_quadrature(), round(samples_needed(), 1)),
