@@ -10,11 +10,13 @@ from vae_course.theory.gradients import (
     score_function_gradient,
 )
 from vae_course.theory.linear_gaussian import LinearGaussian
+from vae_course.theory.own_posteriors import OwnPosteriors
 
 __all__ = [
     "PUBLIC_LOSSES",
     "LinearGaussian",
     "LossConvention",
+    "OwnPosteriors",
     "effective_beta",
     "pathwise_gradient",
     "score_function_gradient",
