@@ -68,7 +68,7 @@ _TIES = tuple(
     for slices in ("draws", "rows", "columns")
 )
 _TIES_OF_SIZE = tuple(
-    f"the same of |z − mean|, two {slices}"
+    f"average correlation of |z − mean| in two {slices}"
     for slices in ("draws", "rows", "columns")
 )
 _MOMENTS = {
@@ -156,7 +156,7 @@ def _trial(mean: Tensor, scale: Tensor, words: str) -> Trial:
         _EXPECTED,
         _noise,
         tolerance=0.04,
-        likeness=0.08,
+        likeness=0.04,
         shown=f"{words}; mean and scale of shape ({_ROWS}, {_COLUMNS}), "
         f"count={_COUNT}",
     )
@@ -265,7 +265,7 @@ is not.""",
             lambda mean, scale, count: (
                 mean + scale * _standard(count, *mean.shape, like=mean).abs()
             ),
-            "All your draws lie above the mean: the side is missing.",
+            "All your draws lie on one side of the mean: the coin is missing.",
             "the formula with the logarithm gives a distance, and a distance "
             "is never negative.",
             also=(

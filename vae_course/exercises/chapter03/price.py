@@ -82,6 +82,7 @@ fluctuations of the others, which grow with D and not with its square.""",
             "That is the ratio of the standard deviations. Samples divide the "
             "variance.",
             "spreads are easier to picture than their squares.",
+            also=(51.9, 52.0),
         ),
         Mistake(
             "the other dimensions left out",
