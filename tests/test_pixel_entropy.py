@@ -5,6 +5,7 @@ import torch
 from torch import distributions as D
 
 from vae_course.core import PixelBernoulli
+from vae_course.data.mnist import find_mnist, mnist
 from vae_course.metrics import pixel_entropy
 
 
@@ -41,3 +42,10 @@ def test_pixels_outside_zero_to_one_are_refused(bad):
 def test_an_empty_set_is_refused():
     with pytest.raises(ValueError, match="no images"):
         pixel_entropy(torch.empty(0, 1, 2, 2))
+
+
+def test_the_grey_digits_of_mnist_have_a_floor_of_45_nats():
+    if find_mnist() is None:
+        pytest.skip("MNIST is not at hand")
+    floor = pixel_entropy(mnist().test).mean().item()
+    assert 45 < floor < 47
