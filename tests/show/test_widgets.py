@@ -10,7 +10,8 @@ from PIL import Image
 
 from vae_course.mlp import MLPVAE, Autoencoder
 from vae_course.sd import AutoencoderKL
-from vae_course.show import explore, widgets
+from vae_course.show import explore
+from vae_course.show.widgets import codes
 
 SHAPE = (1, 8, 6)
 IMAGES = torch.rand(30, *SHAPE, generator=torch.manual_seed(0))
@@ -98,7 +99,7 @@ def test_the_picture_is_what_the_sliders_numbers_decode_to():
     sliders[1].value = sliders[1].max
     code = model.encode(IMAGES[:1]).detach()
     code[0, 1] = sliders[1].max
-    wanted = widgets._png(model.decode(code).detach()[0].clamp(0, 1))
+    wanted = codes._png(model.decode(code).detach()[0].clamp(0, 1))
     assert pixels(picture) == Image.open(BytesIO(wanted)).tobytes()
 
 
