@@ -17,6 +17,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const contents = document.getElementById("pst-page-toc-nav");
   if (contents) document.body.dataset.bsTarget = "#pst-page-toc-nav";
   else delete document.body.dataset.bsSpy;
+  all(".bd-sidebar-primary summary", (element) => {
+    const page = element.closest("li").querySelector("a").textContent.trim();
+    element.setAttribute("aria-label", `Pages under ${page}`);
+  });
   // What scrolls has to be within reach of the keyboard.
   all(".pst-scrollable-table-container, .drawing", (element) => {
     const mend = () => {
@@ -78,4 +82,9 @@ function choose(card) {
     answer.append(button);
   }
   happened.addEventListener("toggle", () => happened.open && settle(null));
+  // A formula has a menu that takes the focus; not inside a button.
+  new MutationObserver(() => {
+    for (const formula of card.querySelectorAll("button [tabindex]"))
+      formula.removeAttribute("tabindex");
+  }).observe(card, { subtree: true, attributeFilter: ["tabindex"] });
 }

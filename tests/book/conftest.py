@@ -118,7 +118,9 @@ SOUND = [
     code("x = 1", drawn(), name="d2"),
     words("**Figure 2.2.** Again.", "cap2"),
     words(PREDICT, "p"),
-    code("claims()", printed("✓ it falls (60 → 0)\n✓ f(x) = y\n"), name="cl"),
+    code(
+        "claims()", printed("✓ it falls (60 → 0)\n✓ `f(x)` = y\n"), name="cl"
+    ),
     code("mixed()", printed("epoch 1\n✓ it falls (2 (of 3))\n"), name="mi"),
     code("plain()", printed("no ✓ here\n"), name="pl"),
     words("## Part\n\n### Exercise 2.1: Sampling\n\nThe task.", "et"),

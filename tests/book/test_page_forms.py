@@ -65,6 +65,7 @@ def test_claims_are_a_list_of_sentences(sound):
     assert items == ["✓ it falls (60 → 0)", "✓ f(x) = y"]
     numbers = [n.get_text() for n in first.select(".claim-numbers")]
     assert numbers == [" (60 → 0)"]
+    assert [code.get_text() for code in first.find_all("code")] == ["f(x)"]
 
 
 def test_among_other_lines_the_claims_alone_are(sound):
@@ -83,7 +84,7 @@ def test_what_only_mentions_the_mark_stays_as_it_is(sound):
 def test_every_claim_of_a_chapter_is_in_a_list(chapter):
     cells, page = chapter
     claimed = [
-        line
+        line.replace("`", "")  # set as code
         for cell in cells
         if cell.cell_type == "code"
         for out in cell.outputs

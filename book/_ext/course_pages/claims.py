@@ -55,7 +55,9 @@ def _claim(line: str) -> nodes.paragraph:
     match = NUMBERS.fullmatch(line.removeprefix(MARK))
     claim = nodes.paragraph("", "")
     claim += nodes.inline("", "✓", classes=["claim-mark"])
-    claim += nodes.Text(" " + match["sentence"])
+    claim += nodes.Text(" ")
+    for place, part in enumerate(match["sentence"].split("`")):
+        claim += nodes.literal("", part) if place % 2 else nodes.Text(part)
     if match["numbers"]:
         claim += nodes.inline("", match["numbers"], classes=["claim-numbers"])
     return claim
