@@ -83,8 +83,11 @@ function choose(card) {
   }
   happened.addEventListener("toggle", () => happened.open && settle(null));
   // A formula has a menu that takes the focus; not inside a button.
-  new MutationObserver(() => {
+  const still = () => {
     for (const formula of card.querySelectorAll("button [tabindex]"))
       formula.removeAttribute("tabindex");
-  }).observe(card, { subtree: true, attributeFilter: ["tabindex"] });
+  };
+  still();
+  const changes = { attributeFilter: ["tabindex"], childList: true, subtree: true };
+  new MutationObserver(still).observe(card, changes);
 }
