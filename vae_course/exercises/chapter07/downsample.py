@@ -68,7 +68,9 @@ bottom only**.""",
 `F.pad` takes the sides from the last axis on: left, right, top, bottom. The
 usual `padding=1` gives the same shape and another function: every window sits
 one pixel further up and to the left. After three such layers the code looks
-1 + 2 + 4 = 7 pixels away from where its decoder draws.""",
+1 + 2 + 4 = 7 pixels away from where its decoder draws. Right and bottom is
+where TensorFlow's padding "same" adds a missing pixel; from there the layer
+was ported.""",
     proved="your layer pads where Stable Diffusion pads: at the right and at "
     "the bottom.",
     hints=(
@@ -100,10 +102,18 @@ one pixel further up and to the left. After three such layers the code looks
             ),
         ),
         Mistake(
-            "one axis padded twice",
-            _padded((1, 1, 0, 1)),
-            "You pad left *and* right.",
-            "four numbers in a row are easily misplaced.",
+            "one axis padded at its beginning",
+            _padded((1, 0, 0, 1)),
+            "One axis is padded at its beginning, left or top, or at both "
+            "ends, which is the same where the side is even. It is the end "
+            "alone: right and bottom.",
+            "four numbers in a row are easily misplaced: left, right, top, "
+            "bottom.",
+            also=(
+                _padded((0, 1, 1, 0)),
+                _padded((1, 1, 0, 1)),
+                _padded((0, 1, 1, 1)),
+            ),
         ),
         Mistake(
             "the edge repeated",

@@ -47,6 +47,8 @@ def _inputs() -> Iterator[dict[str, Tensor]]:
         moments[0, channels, 0, 0] = 40.0  # must be clamped to 20
         moments[0, channels, 0, 1] = 25.0
         noise = torch.randn(batch, channels, size, size, dtype=dtype)
+        moments[-1, channels, 1, 1] = -40.0  # must be clamped to −30
+        noise[-1, 0, 1, 1] = 1e8  # or nobody would see it
         yield {"moments": moments, "noise": noise}
 
 
@@ -132,6 +134,14 @@ C channels: the split comes before the draw.""",
             "in a trained model the clamp never acts, so no picture shows it.",
         ),
         Mistake(
+            "clamped at one end alone",
+            _with(lambda log_var: (0.5 * log_var.clamp(min=-30)).exp()),
+            "You clamp at one end alone. The upper end keeps exp from "
+            "overflowing, the lower one σ from vanishing; both are there.",
+            "one end is the trouble that one has just met.",
+            also=(_with(lambda log_var: (0.5 * log_var.clamp(max=20)).exp()),),
+        ),
+        Mistake(
             "clamped after halving",
             _with(lambda log_var: (0.5 * log_var).clamp(-30, 20).exp()),
             "You clamp half the log-variance; the clamp is for the "
@@ -144,6 +154,15 @@ C channels: the split comes before the draw.""",
             "You multiply the noise with the log-variance itself; it may even "
             "be negative.",
             "the exponential is far away, in another method.",
+        ),
+        Mistake(
+            "noise of one's own",
+            lambda moments, noise: draw_latent(
+                moments, torch.randn_like(noise)
+            ),
+            "You draw noise of your own; use the noise that is given, so that "
+            "two programs can be compared number by number.",
+            "everywhere else the noise is drawn on the spot.",
         ),
         Mistake(
             "the noise is dropped",

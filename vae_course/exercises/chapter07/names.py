@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import torch
+
 from vae_course.exercises.engine.results import Flawed, something
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
+from vae_course.sd import AutoencoderKL
 from vae_course.sd.checkpoints import compvis_name
 
 STARTS = "first_stage_model."
@@ -18,11 +21,11 @@ def diffusers_name(name):
     Args:
         name: a parameter of one of the residual blocks on the decoder's four
             levels, such as
-            "first_stage_model.decoder.up.0.block.2.nin_shortcut.weight".
+            "first_stage_model.decoder.up.0.block.0.nin_shortcut.weight".
 
     Returns:
         Its name in the diffusers layout, such as
-        "decoder.up_blocks.3.resnets.2.conv_shortcut.weight".
+        "decoder.up_blocks.3.resnets.0.conv_shortcut.weight".
     """
     name = name.removeprefix("first_stage_model.")
     _, _, level, _, block, layer, kind = name.split(".")
@@ -31,14 +34,14 @@ def diffusers_name(name):
 
 
 def _trials() -> Iterator[Trial]:
-    layers = ("norm1", "conv1", "norm2", "conv2", "conv_shortcut")
+    with torch.device("meta"):
+        real = AutoencoderKL("sd1").state_dict()
     for levels in ((3,), (2, 0), (0, 1, 2, 3)):
         wanted = [
-            f"decoder.up_blocks.{level}.resnets.{block}.{layer}.{kind}"
+            name
             for level in levels
-            for block in range(3)
-            for layer in layers
-            for kind in ("weight", "bias")
+            for name in real
+            if name.startswith(f"decoder.up_blocks.{level}.resnets.")
         ]
         names = [STARTS + compvis_name(name, 4) for name in wanted]
 
