@@ -6,6 +6,7 @@ from vae_course.show.drawings.rate_distortion import (
     REGIMES,
     parts_of_the_rate,
     plane,
+    short,
     weights_of_losses,
 )
 from vae_course.theory import PUBLIC_LOSSES
@@ -47,7 +48,7 @@ def test_every_public_loss_has_its_line():
     for loss in PUBLIC_LOSSES:
         (line,) = [w for w in words if w.startswith(loss.name + ": ")]
         beta, scale = loss.effective
-        assert f": {beta:.3g}" in line
+        assert f": {short(beta)}" in line
         assert ("(" in line) == (scale is not None)
         assert line in figure.alt
 
@@ -60,3 +61,19 @@ def test_the_parts_of_a_rate_are_stacked():
     assert ends == pytest.approx([9.2, 1.9, 60.7, 2.1])
     assert "9.2 and 51.5" in figure.alt
     assert "log N, 9.2 nats" in figure.alt
+
+
+def test_small_numbers_are_written_as_powers_of_ten():
+    assert [short(x) for x in (784.0, 1.536, 0.5, 1e-6, 2.5e-7)] == [
+        "784",
+        "1.54",
+        "0.5",
+        "10⁻⁶",
+        "2.5 · 10⁻⁷",
+    ]
+
+
+def test_an_estimate_below_zero_is_drawn_as_nothing():
+    figure = parts_of_the_rate({100.0: (-0.01, 0.02)}, most=9.21)
+    assert figure.axes[0].patches[0].get_width() == 0
+    assert "beta 100, 0.0 and 0.0" in figure.alt

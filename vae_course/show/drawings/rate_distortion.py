@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from vae_course.show.figure import (
@@ -18,6 +19,7 @@ from vae_course.show.figure import (
 )
 from vae_course.training import Halves
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LEVELS = 20  # nats from one line of equal ELBO to the next
 
 # Where a regime's name stands: shares of the plane's width and height.
@@ -73,7 +75,7 @@ def plane(points: Mapping[float, Halves], *, empty: float) -> Figure:
         axis.plot((0, right), (level, level - right), **faint)
     total = points[best].total
     axis.plot((0, right), (total, total - right), color=INK, lw=1.2)
-    label(axis, 0, total, "best ELBO", va="top", xytext=(4, -12))
+    label(axis, 0, total, "best ELBO", va="top", xytext=(4, -24))
     axis.axhline(empty, color=SOFT, ls="--", lw=1)
     label(axis, right, empty, "no code", SOFT, ha="right", xytext=(0, 8))
     for name, (across, up) in REGIMES.items():
@@ -99,8 +101,8 @@ def weights_of_losses(losses: Sequence) -> Figure:
     for loss in losses:
         beta, scale = loss.effective
         symbol = ERRORS[loss.convention.error][2]
-        noise = "" if scale is None else f" ({symbol} = {scale:.2g})"
-        lines.append(f"{loss.name}: {beta:.3g}{noise}")
+        noise = "" if scale is None else f" ({symbol} = {short(scale, 2)})"
+        lines.append(f"{loss.name}: {short(beta)}{noise}")
     figure = new_figure(
         WIDTH,
         0.42 * len(losses) + 1.1,
@@ -123,6 +125,16 @@ def weights_of_losses(losses: Sequence) -> Figure:
     return figure
 
 
+def short(value: float, digits: int = 3) -> str:
+    """So many digits, and small powers of ten as one writes them."""
+    exponent = math.floor(math.log10(value))
+    if exponent > -4:
+        return f"{value:.{digits}g}"
+    power = str(exponent).translate(RAISED)
+    times = f"{value / 10**exponent:.{digits}g}"
+    return f"10{power}" if times == "1" else f"{times} · 10{power}"
+
+
 def parts_of_the_rate(
     parts: Mapping[float, tuple[float, float]], *, most: float
 ) -> Figure:
@@ -132,6 +144,8 @@ def parts_of_the_rate(
         parts: β → information and divergence, in nats per image.
         most: log N, which no information exceeds.
     """
+    # Estimates of nothing may be a little below it.
+    parts = {beta: [max(0.0, p) for p in both] for beta, both in parts.items()}
     said = "; ".join(
         f"beta {beta:g}, {known:.1f} and {rest:.1f}"
         for beta, (known, rest) in parts.items()
@@ -147,7 +161,7 @@ def parts_of_the_rate(
     names = [f"β = {beta:g}" for beta in parts]
     known, rest = zip(*parts.values(), strict=True)
     axis.barh(names, known, color=GREEN)
-    axis.barh(names, [max(0, r) for r in rest], left=known, color=AMBER)
+    axis.barh(names, rest, left=known, color=AMBER)
     axis.axvline(most, color=INK, lw=1.2, ls="--")
     axis.invert_yaxis()
     last = len(names) - 1
@@ -155,5 +169,6 @@ def parts_of_the_rate(
     label(axis, most, last - 1, "green: information", GREEN)
     label(axis, most, last - 1.6, "amber: divergence", AMBER)
     axis.set(xlabel="rate, nats per image")
+    axis.set_xlim(left=0)
     figure.suptitle("What the rate is made of")
     return figure
