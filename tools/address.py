@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Repositories of other people that the course names, as "owner/name". Every
 # other repository on a code host has to be the course's own.
-CITED: frozenset[str] = frozenset()
+CITED: frozenset[str] = frozenset({"keras-team/keras"})
 
 WRITTEN_IN = (
     "pyproject.toml",
