@@ -89,6 +89,8 @@ def _settled(node: ast.expr, known: dict) -> bool:
         each = [_settled(value, known) for value in node.values]
         return any(each) if isinstance(node.op, ast.Or) else all(each)
     if isinstance(node, ast.Call) and _name(node.func) in WRAPPERS:
+        if isinstance(node.func, ast.Attribute) and not node.args:
+            return _settled(node.func.value, known)  # (a < b).all()
         inner = node.args[0] if node.args else None
         if isinstance(inner, ast.GeneratorExp | ast.ListComp):
             return _settled(inner.elt, known)

@@ -370,7 +370,7 @@ def check_batch(batch: Tensor, event_shape: Sequence[int], what: str) -> None:
     if not batch.is_floating_point():
         raise ValueError(
             f"This model takes {what} as floating-point numbers, got "
-            f"{batch.dtype}. For bytes, divide by 255 first: x.float() / 255 is "
-            "in [0, 1]. The Stable Diffusion family wants [−1, 1]: "
-            "x.float() / 127.5 - 1."
+            f"{batch.dtype}. For bytes, divide by 255 first, x.float() / 255, "
+            "if the model wants [0, 1]; for the [−1, 1] of the Stable "
+            "Diffusion family x.float() / 127.5 - 1."
         )
