@@ -34,7 +34,7 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env \
-	  --nbval-cell-timeout 120 -n 2 --dist loadscope notebooks
+	  --nbval-cell-timeout 600 -n 2 --dist loadscope notebooks
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)

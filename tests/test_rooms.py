@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "data": set(),
     "theory": {"core"},
     "sd": {"core", "data"},
-    "show": {"core", "sd"},
+    "show": {"core", "training", "sd"},  # drawings walk through models
     "exercises": {
         "core",
         "mlp",

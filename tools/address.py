@@ -20,7 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Repositories of other people that the course names, as "owner/name". Every
 # other repository on a code host has to be the course's own.
-CITED: frozenset[str] = frozenset({"keras-team/keras"})
+CITED: frozenset[str] = frozenset(
+    {
+        "keras-team/keras",
+        "madebyollin/taesd",
+        "YOU/YOUR-REPOSITORY",  # README's example
+    }
+)
 
 WRITTEN_IN = (
     "pyproject.toml",

@@ -32,6 +32,7 @@ TIMES = ROOT / "results" / "notebooks.json"
 COMMAND = "python -m tools.notebooks"
 THREADS = 1
 SUBSTITUTES = ("scikit-learn digits", "2 photographs")  # without a network
+SECONDS_EACH, SECONDS_IN_ALL = 120, 900  # the budget
 CELL_TIMEOUT = 600  # seconds; far above the budget, far below forever
 
 # Outputs are those of a CPU with one thread, whatever the machine has.
@@ -232,7 +233,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"\n{error}")
     times = read_times()
     total = sum(entry["seconds"] for entry in times.values())
-    print(f"{len(times)} notebooks, {total} s in all (at most 900).")
+    print(f"{len(times)} notebooks, {total} s in all (aim: {SECONDS_IN_ALL}).")
+    slow = [n for n, e in times.items() if e["seconds"] > SECONDS_EACH]
+    if slow:
+        print(
+            f"Over {SECONDS_EACH} s: {', '.join(slow)}. On two idle cores of "
+            "the usual kind each must take less."
+        )
     small = sorted({e["data"] for e in times.values()} & {*SUBSTITUTES})
     if small:
         print(

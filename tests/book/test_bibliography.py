@@ -9,7 +9,7 @@ NAMED = re.compile(
     r"\b([A-Z][\w-]+)(?:\s+et\s+al\.|\s+(?:&|and)\s+[A-Z]\w+)?"
     r",?\s+\(?((?:19|20)\d\d)\b"
 )
-NO_PAPERS = {"Keras"}  # software, named with its year
+NO_PAPERS = {"COCO", "Keras"}  # data and software, named with a year
 
 
 def texts():

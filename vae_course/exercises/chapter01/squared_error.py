@@ -57,10 +57,10 @@ SQUARED_ERROR = Exercise(
 An autoencoder is trained to bring its input back. Write the loss of each
 image: the squared differences of all pixels, **summed** over the image and
 halved, $\\tfrac12\\lVert x-\\hat x\\rVert^2$. One number for each image, so
-`(B, C, H, W)` becomes `(B,)`. Whether to sum or to average, and whether to keep
-the ½, looks like a matter of taste, and as long as this is the whole loss, it
-is one. From chapter 2 on there is a second term beside it, and chapter 5 shows
-that the factor then decides what the model learns.""",
+`(B, C, H, W)` becomes `(B,)`. Whether to sum or to average, and whether to
+keep the ½, looks like a matter of taste, and as long as this is the whole
+loss, it is one. From chapter 2 on there is a second term beside it, and
+chapter 5 shows that the factor then decides what the model learns.""",
     solution=squared_error,
     why="""\
 The pixels of one image belong together, so they are summed; the images of a
