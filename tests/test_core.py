@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import LinearGaussian, NoisyCode
+from exact_models import LinearGaussian, NoisyCode
 from torch import distributions as D
 from torch.nn import functional as F
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import LinearGaussian
+from exact_models import LinearGaussian
 from torch import distributions as D
 
 from vae_course.core import VAE, standard_normal

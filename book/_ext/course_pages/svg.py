@@ -150,7 +150,7 @@ def smallest(picture: Image.Image) -> tuple[bytes, str]:
     """A picture in as few bytes as can be, without loss, and their kind."""
     grey = picture.convert("L").convert(picture.mode)
     webp, png = BytesIO(), BytesIO()
-    picture.save(webp, "webp", lossless=True, quality=100, method=6)
+    picture.save(webp, "webp", lossless=True, quality=50, method=3)
     if picture.mode == "RGB" and grey.tobytes() == picture.tobytes():
         picture = picture.convert("L")
     picture.save(png, "png", optimize=True)
