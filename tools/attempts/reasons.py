@@ -1,0 +1,18 @@
+"""Why some attempts that are no copy of the solution are rightly accepted.
+
+The key is an exercise, with a piece of the line that ``--survivors`` prints;
+an empty piece stands for the whole exercise. Each reason says what the task
+leaves open. An attempt that only got lucky has no reason: it needs a trial.
+"""
+
+from __future__ import annotations
+
+REASONS: dict[tuple[str, str], str] = {}
+
+
+def reason(number: str, line: str) -> str:
+    """The reason for one survivor; empty if there is none."""
+    for (of, piece), why in REASONS.items():
+        if of == number and piece in line:
+            return why
+    return ""
