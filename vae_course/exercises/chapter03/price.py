@@ -1,119 +1,143 @@
-"""Exercise 3.4: the price of not differentiating."""
+"""Exercise 3.4: what a slope costs where a function wiggles."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
 
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def samples_needed():
-    """Score-function samples that are worth one pathwise sample.
+    """Pathwise samples that are worth one score-function sample.
 
-    For f(z) = Σ z² in D = 20 dimensions, all means 1, all standard deviations
-    0.5: the variance of one coordinate of the score-function estimator
-    (without baseline) divided by that of the pathwise one. A plain number.
+    For f(z) = sin(40 z) in one dimension, z with the mean 1 and the standard
+    deviation 0.5: the variance of the pathwise estimator of the gradient in
+    the mean, divided by that of the score-function estimator without a
+    baseline. A plain number.
     """
-    size, m, s = 20, 1.0, 0.5
-    a = m**2 + s**2
-    second = (
-        (size - 1) ** 2 * a**2
-        + (size - 1) * (2 * s**4 + 4 * m**2 * s**2 + 2 * a * (a + 2 * s**2))
-        + m**4
-        + 18 * m**2 * s**2
-        + 15 * s**4
-    ) / s**2
-    return (second - 4 * m**2) / (4 * s**2)
+    frequency, std = 40.0, 0.5
+    pathwise = frequency**2 / 2  # the mean of (40 cos(40 z))²
+    score = 1 / (2 * std**2)  # the mean of (sin(40 z) · ε / σ)²
+    return pathwise / score
 
 
-def _by_quadrature() -> float:
-    """The same by exact integration over one coordinate at a time."""
-    import numpy as np
+def _ratio(
+    mean: float = 1.0, std: float = 0.5, frequency: float = 40.0
+) -> float:
+    """The same by adding up a fine grid of ε."""
+    noise = np.linspace(-9, 9, 200_001)
+    weights = np.exp(-(noise**2) / 2)
+    weights /= weights.sum()
 
-    nodes, weights = np.polynomial.hermite_e.hermegauss(20)
-    weights = weights / weights.sum()
-    m, s, size = 1.0, 0.5, 20
-    u = (m + s * nodes) ** 2
-    other, square = (weights * u).sum(), (weights * u**2).sum()
-    total = (size - 1) * other
-    total_square = (size - 1) * (square - other**2) + total**2
-    second = sum(
-        w * e**2 * (total_square + 2 * total * v + v**2)
-        for w, e, v in zip(weights, nodes, u, strict=True)
+    def variance(estimate: np.ndarray) -> float:
+        centre = (weights * estimate).sum()
+        return (weights * (estimate - centre) ** 2).sum()
+
+    z = mean + std * noise
+    pathwise = frequency * np.cos(frequency * z)
+    return float(
+        variance(pathwise) / variance(np.sin(frequency * z) * noise / std)
     )
-    return float((second / s**2 - (2 * m) ** 2) / (4 * s**2))
 
 
-def _one_number():
-    yield Trial({}, _by_quadrature(), tolerance=2e-4, likeness=1e-4)
+def _one_number() -> Iterator[Trial]:
+    yield Trial({}, 400.0, tolerance=0.011, likeness=1e-3)
 
 
 PRICE = Exercise(
     number="3.4",
-    title="The price of not differentiating",
+    title="When the slope costs more",
     prompt="""\
-Averaging over S samples divides a variance by S. How many score-function
-samples give the precision of **one** pathwise sample, for $f(z) = \\sum_d
-z_d^2$ in $D = 20$ dimensions with all means 1 and all standard deviations 0.5,
-and no baseline? Both variances are in the proposition
-[Variance of the two estimators for a square](https://vae-course.github.io/vae-course/book/elbo.html#prop-variance).
-A number with a fraction is fine.""",
+The path is not always the better way. Let $f(z) = \\sin(40 z)$, in one
+dimension, and let $z$ have the mean 1 and the standard deviation 0.5: over its
+spread $f$ goes up and down many times. Averaging over $S$ samples divides a
+variance by $S$. How many pathwise samples give the gradient in the mean with
+the precision of **one** score-function sample, without a baseline? On paper,
+or by drawing many samples: 1 % off is near enough.""",
     solution=samples_needed,
     why="""\
-Nearly all of it comes from the first term, (D − 1)² a² / σ²: the mean of the
-other 19 squares, which has nothing to do with this coordinate, multiplies its
-score. A baseline removes that mean, and the whole term. What it leaves are the
-fluctuations of the others, which grow with D and not with its square.""",
-    proved="for this f, one pathwise sample is worth 2,696 score-function "
-    "samples without a baseline: the variance is 2,696 times as large, the "
-    "standard deviation 52 times.",
+The pathwise estimate is the slope, 40 cos(40 z). Over many periods the mean of
+cos² is ½, so its variance is 40²/2 = 800. The score-function estimate is
+sin(40 z) · ε/σ. The sine runs through all its phases while ε hardly changes,
+so the mean of its square is ½ · 1/σ² = 2. (Both estimates have the mean
+40 cos(40) e⁻²⁰⁰, which is nothing.) In general the ratio is (ωσ)², the
+square of how many radians f turns within one standard deviation. The score
+function sees values of f, which stay between −1 and 1; the path sees its
+slopes. On a smooth f, such as the distortion of a trained decoder, it is the
+other way round.""",
+    proved="for this f, one score-function sample is worth 400 pathwise "
+    "samples: where a function wiggles, values say more than slopes.",
     hints=(
-        "The answer is a ratio of two variances.",
-        "The pathwise variance is 4σ², which is 1 here. So the answer is the "
-        "other variance, the one without a baseline: put D = 20, μ = 1, "
-        "σ = 0.5, a = μ² + σ² = 1.25 and v = 1.125 into it.",
-        "The first two terms are 19² · 1.5625 = 564.0625 and 19 · 5.5 = "
-        "104.5; c holds μ and σ alone. Divide their sum by σ², and subtract "
-        "the squared mean of the estimate, 4μ².",
+        "The answer is a ratio of two variances. Write down what one sample "
+        "of each estimator is.",
+        "One is f′(z), the other f(z) · ε/σ. Both have a mean of nearly "
+        "zero, so a variance is the mean of a square. What is the mean of "
+        "cos² over many periods?",
+        "The derivative brings a factor 40 out of the sine, and squaring "
+        "squares it. In the other estimate ε has the mean square 1, and σ = "
+        "0.5 stands below. Each has a mean of ½ from its sine or cosine.",
     ),
     trials=_one_number,
     mistakes=(
         Mistake(
+            "upside down",
+            1 / 400,
+            "That is the price the other way round: score-function samples "
+            "for one pathwise sample.",
+            "in the rest of the chapter the path is the better way.",
+            also=(0.0025,),
+        ),
+        Mistake(
             "a ratio of standard deviations",
-            samples_needed() ** 0.5,
+            20.0,
             "That is the ratio of the standard deviations. Samples divide the "
             "variance.",
             "spreads are easier to picture than their squares.",
-            also=(51.9, 52.0),
         ),
         Mistake(
-            "the other dimensions left out",
-            (1 + 18 * 0.25 + 15 * 0.0625) / 0.25 - 4,
-            "That is the answer for a single dimension: the terms with D − 1 "
-            "are missing.",
-            "the gradient of one coordinate seems to be that coordinate's "
-            "affair.",
+            "σ is forgotten",
+            1600.0,
+            "σ is missing: the score is ε/σ, and its mean square 1/σ².",
+            "with σ = 1 nothing would be missing.",
         ),
         Mistake(
-            "one dimension times twenty",
-            20 * ((1 + 18 * 0.25 + 15 * 0.0625) / 0.25 - 4),
-            "You multiplied the answer for one dimension by D. The variance "
-            "grows with the square of D, because the mean of f, which grows "
-            "with D, multiplies the score.",
-            "most things in a sum over dimensions grow like D.",
+            "twice too large",
+            800.0,
+            "Yours is twice the answer: you squared 40, and not σ; or the "
+            "mean of cos² and sin², a half, stands in one of the two "
+            "variances only.",
+            "a factor of two has two places to get lost.",
         ),
         Mistake(
-            "the mean is not subtracted",
-            samples_needed() + 4.0,
-            "You took the second moment for the variance: the squared mean, "
-            "4μ², is still in it.",
-            "the long fraction looks like the whole formula.",
+            "multiplied by σ",
+            6400.0,
+            "You multiplied by σ where the score divides by it: ε/σ has the "
+            "mean square 1/σ² = 4.",
+            "a σ changes sides easily on the way from (z − μ)/σ² to ε/σ.",
         ),
         Mistake(
-            "σ in place of σ²",
-            (samples_needed() + 4.0) * 0.25 / 0.5 - 4.0,
-            "You divided by σ. The score is ε/σ, and its square has σ² below.",
-            "one power of σ gets lost on the way.",
+            "divided by σ twice",
+            100.0,
+            "You divided by σ twice: (z − μ)/σ² is ε/σ, whose mean square is "
+            "1/σ² = 4 and not 16.",
+            "σ² stands below in the score, and squaring seems to make it σ⁴. "
+            "But z − μ has the size σ.",
+        ),
+        Mistake(
+            "the slope without its factor",
+            0.25,
+            "The derivative of sin(40 z) is 40 cos(40 z): the 40 is missing.",
+            "the derivative of sin is cos, and the inner one is forgotten.",
+        ),
+        Mistake(
+            "the factor, not its square",
+            10.0,
+            "The factor 40 is there once; a variance has its square.",
+            "the slope is 40 times as large, but its variance is 1,600 times.",
         ),
     ),
-    alternatives=(_by_quadrature(), round(samples_needed(), 1)),
+    alternatives=(_ratio(), 400, 402.5, np.float32(397.0)),
     value=True,
 )

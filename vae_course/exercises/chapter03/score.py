@@ -60,6 +60,7 @@ def _samples():
         }
         for count, size, dtype in (
             (2, 3, torch.float32),
+            (6, 1, torch.float32),
             (9, 4, torch.float64),
         )
     ]
@@ -79,9 +80,9 @@ The score of a Gaussian in its mean is (z − mean) / std², with the variance
 below. A baseline may be subtracted because the score has mean zero, and only
 as long as the baseline does not depend on the sample itself: that is why each
 sample's own value is left out. Without any baseline the estimator is right
-too, and noisier.""",
-    proved="your estimator uses values alone, is unbiased, and carries its "
-    "baseline.",
+too, and on most functions noisier.""",
+    proved="your estimates are those of the score function with the mean of "
+    "the other values as baseline, and no slope of f was needed.",
     hints=(
         "Two factors: a value that says how good the sample was, and a "
         "direction that makes that sample more likely.",
@@ -109,7 +110,7 @@ too, and noisier.""",
             "no baseline",
             lambda values, z, mean, std: values[:, None] * (z - mean) / std**2,
             "The baseline is missing. The estimate is unbiased all the same, "
-            "but spreads much more.",
+            "but mostly spreads much more.",
             "the formula of the estimator is complete without it.",
         ),
         Mistake(
@@ -134,6 +135,63 @@ too, and noisier.""",
             "likely.",
             "the exponent has a minus, and so has the inner derivative of (z "
             "− mean)². They cancel.",
+        ),
+        Mistake(
+            "the log-density for its gradient",
+            lambda values, z, mean, std: (
+                (values - (values.sum() - values) / (len(values) - 1))[:, None]
+                * D.Normal(mean, std).log_prob(z)
+            ),
+            "You multiplied by log N(z) itself. The estimator takes its "
+            "gradient in the mean.",
+            "`log_prob` is what code shows, because autograd does the rest.",
+        ),
+        Mistake(
+            "the score of std",
+            lambda values, z, mean, std: (
+                (values - (values.sum() - values) / (len(values) - 1))[:, None]
+                * ((z - mean).square() - std**2)
+                / std**3
+            ),
+            "That is the gradient of log N(z) in std. In the mean is asked "
+            "for.",
+            "log N has two parameters, and the other one takes more work.",
+        ),
+        Mistake(
+            "the 2 stays",
+            lambda values, z, mean, std: (
+                (values - (values.sum() - values) / (len(values) - 1))[:, None]
+                * (z - mean)
+                / (2 * std**2)
+            ),
+            "Half of the score is gone: the square's derivative brings a 2, "
+            "which cancels the one below.",
+            "2σ² stands below in every Gaussian.",
+        ),
+        Mistake(
+            "one less is forgotten",
+            lambda values, z, mean, std: (
+                (values - (values.sum() - values) / len(values))[:, None]
+                * (z - mean)
+                / std**2
+            ),
+            "You divided the sum of the others by S; there are S − 1 of them.",
+            "a mean divides by the number of samples, and one of them was "
+            "just left out.",
+        ),
+        Mistake(
+            "one estimate for all samples",
+            lambda values, z, mean, std: score_gradient(
+                values, z, mean, std
+            ).mean(dim=0),
+            "You averaged, or summed, over the samples. One estimate for each "
+            "is asked for, so that their spread can be measured.",
+            "the gradient itself is that mean.",
+            also=(
+                lambda values, z, mean, std: score_gradient(
+                    values, z, mean, std
+                ).sum(dim=0),
+            ),
         ),
         Mistake(
             "the sum of the others",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import math
+import numbers
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -125,22 +127,25 @@ def a_tensor(
 
 
 def a_number(result: Any, what: str = "the result") -> float:
-    """The result as a float: from a number, or a tensor of shape ().
+    """The result as a float: from a number of any kind, or one in a tensor.
 
     Raises:
         Flawed: it is something else.
     """
     something(result, what)
     if isinstance(result, Tensor):
-        result = a_tensor(result, (), what=what).detach().cpu().numpy()[()]
-    if not isinstance(result, int | float | np.integer | np.floating) or (
+        one = (1,) * result.ndim if result.numel() == 1 else ()
+        result = a_tensor(result, one, what=what).detach().item()
+    if type(result) is np.ndarray and result.size == 1:
+        result = result.item()
+    if not isinstance(result, numbers.Real | Decimal) or (
         isinstance(result, bool)
     ):
         raise _of_wrong_kind(result, "a number", what)
     try:
         return float(result)
     except OverflowError:  # an int of more than 308 digits
-        return math.inf
+        return math.inf if result > 0 else -math.inf
 
 
 def a_list(
