@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "data": set(),
     "theory": {"core"},
     "sd": {"core", "data"},
+    "diffusion": {"core", "training", "metrics", "sd"},
     "show": {"core", "training", "sd"},  # drawings walk through models
     "exercises": {
         "core",
@@ -26,6 +27,7 @@ MAY_IMPORT = {
         "data",
         "theory",
         "sd",
+        "diffusion",
     },
 }
 ANY = {"cli", "reference"}

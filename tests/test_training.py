@@ -12,6 +12,8 @@ from vae_course.mlp import MLPVAE, Autoencoder, squared_error
 from vae_course.training import (
     Halves,
     History,
+    Losses,
+    Mean,
     TrainingDiverged,
     best_device,
     evaluate,
@@ -264,3 +266,43 @@ def test_a_history_shows_itself_in_one_line(stripes):
     assert repr(history).startswith("History of 2 epochs, complete; held out")
     assert repr(history).endswith(expected)
     assert repr(History()) == "History of 0 epochs, complete"
+
+
+def off(model, x, beta):
+    """An objective that is no bound: squared error, one number an image."""
+    p = model.decode(model.encode(x).mean)
+    return Losses((p.mean - x).square().flatten(1).mean(dim=1))
+
+
+def test_an_objective_that_is_no_bound_trains_and_is_named(stripes):
+    vae = small_vae()
+    before = evaluate(vae, stripes, objective=off)
+    history = run(
+        vae, stripes, epochs=30, lr=1e-2, objective=off, held_out=stripes
+    )
+    assert isinstance(history.train[0], Mean)
+    assert history.held_out[-1].loss < before.loss / 2
+    assert repr(history).endswith(f"loss {history.held_out[-1].loss:.3f}")
+
+
+def test_batches_may_be_tuples_and_divergence_is_still_explained():
+    class Pairs(torch.utils.data.TensorDataset):
+        def to(self, device):
+            return self
+
+    pairs = Pairs(torch.ones(8, 3), torch.zeros(8, 1))
+    layer = torch.nn.Linear(3, 1)
+
+    def error(model, batch, beta):
+        x, wanted = batch
+        return Losses((model(x) - wanted).square().flatten())
+
+    history = run(layer, pairs, objective=error, epochs=40, lr=0.1)
+    assert history.train[-1].loss < 0.1
+    with torch.no_grad():
+        layer.weight.fill_(1e30)
+    with pytest.raises(TrainingDiverged, match=r"output grew.*lower lr"):
+        run(layer, pairs, objective=error)
+    pairs.tensors[0][0, 0] = math.nan
+    with pytest.raises(TrainingDiverged, match="NaN or inf: mend the data"):
+        run(layer, pairs, objective=error)

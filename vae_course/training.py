@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from vae_course.core import ELBO, elbo
 
-Objective = Callable[[nn.Module, Tensor, float], ELBO]
+Objective = Callable[[nn.Module, Tensor, float], "ELBO | Losses"]
 LearningRate = Callable[[float], float]  # of the share of the run, 0 to 1
 
 
@@ -27,19 +27,47 @@ class Halves(NamedTuple):
         """Distortion plus rate: the negative ELBO, whatever β trained it."""
         return self.distortion + self.rate
 
+    def __str__(self) -> str:
+        return f"{self.distortion:.1f} + {self.rate:.1f} nats"
+
+
+class Mean(NamedTuple):
+    """The mean of an objective that is no bound, in its own units."""
+
+    loss: float
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.3f}"
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What an objective returns that is no bound: one loss an example."""
+
+    each: Tensor  # (B,)
+
+    @property
+    def loss(self) -> Tensor:
+        """What training minimises: the mean over the batch."""
+        return self.each.mean()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter((self.each,))
+
 
 @dataclass(repr=False)
 class History:
     """What a training run went through; one entry an epoch.
 
     ``train`` holds the mean over the epoch, while the weights moved;
-    ``held_out`` the mean after it. Hand a history back to :func:`train` to go
-    on from where it ended: it carries the optimizer's and the generators'
-    states.
+    ``held_out`` the mean after it: :class:`Halves` of a bound, or the
+    :class:`Mean` of an objective that is none. Hand a history back to
+    :func:`train` to go on from where it ended: it carries the optimizer's and
+    the generators' states.
     """
 
-    train: list[Halves] = field(default_factory=list)
-    held_out: list[Halves] = field(default_factory=list)
+    train: list[Halves | Mean] = field(default_factory=list)
+    held_out: list[Halves | Mean] = field(default_factory=list)
     interrupted: bool = False
     state: dict = field(default_factory=dict)
 
@@ -106,10 +134,13 @@ def train(
 
     Args:
         model: a VAE, or any module that ``objective`` takes.
-        images: to train on; an ImageSet or a float tensor (N, C, H, W).
+        images: to train on; an ImageSet or a float tensor (N, C, H, W), or
+            any set whose ``images[index]`` is a batch that ``objective``
+            takes.
         epochs: passes over ``images``.
         held_out: images to measure after each epoch, never to train on.
-        objective: (model, batch, beta) → :class:`~vae_course.core.ELBO`.
+        objective: (model, batch, beta) → :class:`~vae_course.core.ELBO`, or
+            :class:`Losses` where there is no bound.
         beta: weight of the rate.
         batch_size: images a step; the last batch of an epoch may be smaller.
         lr: Adam's step size, or a function that gives it for the share of the
@@ -138,7 +169,7 @@ def train(
         try:
             for epoch in range(1, epochs + 1):
                 order = torch.randperm(len(images), generator=shuffle)
-                sums = torch.zeros(2)
+                sums = torch.zeros(1)
                 for step, index in enumerate(order.split(batch_size), 1):
                     x = images[index.to(device)]  # (B, C, H, W)
                     terms = objective(model, x, beta)
@@ -150,9 +181,9 @@ def train(
                     optimizer.zero_grad()
                     terms.loss.backward()
                     optimizer.step()
-                    sums += torch.stack([*terms]).detach().sum(dim=1).cpu()
+                    sums = sums + _totals(terms).cpu()
                     bar.update()
-                history.train.append(Halves(*(sums / len(images)).tolist()))
+                history.train.append(_named(terms, sums / len(images)))
                 if held_out is not None:
                     halves = evaluate(model, held_out, objective=objective)
                     history.held_out.append(halves)
@@ -173,8 +204,10 @@ def evaluate(
     objective: Objective = elbo,
     batch_size: int = 1000,
     seed: int = 0,
-) -> Halves:
+) -> Halves | Mean:
     """Mean distortion and rate over all ``images``, in nats per image.
+
+    Or the mean of an objective that is no bound.
 
     Draws z from q(z|x), as the ELBO asks, with a seed of its own, so that a
     second call gives the same numbers; the caller's random state is left as it
@@ -188,15 +221,25 @@ def evaluate(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    sums = torch.zeros(2, dtype=torch.float64)
+    sums = torch.zeros(1, dtype=torch.float64)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(images), batch_size):
             x = images[start : start + batch_size].to(device)
-            distortion, rate = objective(model, x, 1.0)
-            sums += torch.stack([distortion, rate]).sum(dim=1).cpu()
+            terms = objective(model, x, 1.0)
+            sums = sums + _totals(terms).cpu()
     model.train(was_training)
-    return Halves(*(sums / len(images)).tolist())
+    return _named(terms, sums / len(images))
+
+
+def _totals(terms: ELBO | Losses) -> Tensor:
+    """The sum over the batch of each term, (2,) of a bound, else (1,)."""
+    return torch.stack([*terms]).detach().sum(dim=1)
+
+
+def _named(terms: ELBO | Losses, means: Tensor) -> Halves | Mean:
+    kind = Mean if isinstance(terms, Losses) else Halves
+    return kind(*means.tolist())
 
 
 def _adam(model: nn.Module) -> torch.optim.Adam:
@@ -238,17 +281,24 @@ def _remember(history: History, shuffle: torch.Generator, optimizer) -> None:
 def _last(history: History) -> str:
     latest = (history.held_out or history.train)[-1]
     where = "held out" if history.held_out else "train"
-    return f"{where}: {latest.distortion:.1f} + {latest.rate:.1f} nats"
+    return f"{where}: {latest}"
 
 
 def _diverged(
-    epoch: int, step: int, model: nn.Module, x: Tensor, terms: ELBO
+    epoch: int,
+    step: int,
+    model: nn.Module,
+    x: Tensor | tuple[Tensor, ...],
+    terms: ELBO | Losses,
 ) -> TrainingDiverged:
     """The error that names the step at which the loss broke, and the cause."""
-    if not torch.isfinite(x).all():
+    batch = x if isinstance(x, tuple) else (x,)
+    if not all(torch.isfinite(part).all() for part in batch):
         cause = "the images themselves hold NaN or inf: mend the data"
     elif not all(torch.isfinite(p).all() for p in model.parameters()):
         cause = "the weights are no longer finite: lower lr"
+    elif isinstance(terms, Losses):
+        cause = "the model's output grew without bound: lower lr"
     elif not torch.isfinite(terms.rate).all():
         cause = (
             "the rate overflowed, because the encoder's mean or log-variance "
