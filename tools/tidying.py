@@ -25,7 +25,7 @@ METADATA = {
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
 WIDGET = "application/vnd.jupyter.widget-view+json"
-IMAGES = ("image/png", "image/jpeg", "image/gif", "image/svg+xml")
+IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")
 
 _BAR = re.compile(r"\d+%\||\d+(\.\d+)?(it|step)s? \[")
 _BLOB = re.compile(r"[A-Za-z0-9+/=]{200,}")  # base64 may spell anything

@@ -26,6 +26,10 @@ nb_execution_mode = "off"
 html_theme = "basic"
 root_doc = "index"
 """
+PIXELS = (  # one, in PNG
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEA"
+    "sTj2FAAAAABJRU5ErkJggg=="
+)
 DRAWING = """<svg xmlns="http://www.w3.org/2000/svg" class="figure" width="442"
 height="288" viewBox="0 0 331.2 216" role="img" aria-label="The rate falls
 from 60.7 nats to 0." data-text="14"><defs><path id="tick" d="M 0 0"/></defs>
@@ -98,7 +102,9 @@ def printed(text):
 
 
 def drawn(svg=DRAWING):
-    return new_output("execute_result", {"image/svg+xml": svg})
+    """A figure as a notebook stores it: lines, pixels and words."""
+    data = {"image/svg+xml": svg, "image/png": PIXELS, "text/plain": "Words."}
+    return new_output("execute_result", data)
 
 
 def words(text, name="m"):

@@ -10,7 +10,7 @@ from course_pages import svg
 from PIL import Image
 
 from tools.address import ROOT
-from vae_course.show import figure
+from vae_course.show.svg import NAMES
 
 SHEET = (ROOT / "book" / "_static" / "course.css").read_text("utf-8")
 PAGE = {"light": "#ffffff", "dark": "#121212"}
@@ -138,6 +138,11 @@ def test_the_smaller_file_is_taken():
     assert kind in ("webp", "png")
 
 
+def test_pixels_for_other_viewers_are_not_on_the_page(sound):
+    assert len(sound.select(".sheet")) == 2
+    assert not sound.select("img") and "Words." not in sound.get_text()
+
+
 # --- On the site -------------------------------------------------------------
 
 
@@ -171,6 +176,16 @@ def test_pictures_are_small_lossless_and_wait(sheets):
                 assert len(data) <= svg.TINY * 4 / 3 + 4
 
 
+def test_no_page_carries_pictures_that_nobody_sees(site, soups):
+    shown = {
+        picture["src"].rpartition("/")[2]
+        for soup in soups.values()
+        for picture in soup.select("img[src]")
+    }
+    shipped = {path.name for path in (site / "_images").iterdir()}
+    assert shipped <= shown
+
+
 def rules(theme):
     """The figures' colours of a theme, as course.css has them."""
     start = 'html[data-theme="dark"] {' if theme == "dark" else "\nhtml {"
@@ -194,7 +209,7 @@ def luminance(colour):
 @pytest.mark.parametrize("theme", PAGE)
 def test_each_colour_of_the_figures_stands_out_on_the_page(theme):
     colours = rules(theme)
-    assert set(colours) == set(figure.NAMES.values()) - {"paper"}
+    assert set(colours) == set(NAMES.values()) - {"paper"}
     for name, colour in colours.items():
         pair = sorted([luminance(colour), luminance(PAGE[theme])])
         contrast = (pair[1] + 0.05) / (pair[0] + 0.05)

@@ -12,7 +12,6 @@ from vae_course.show.figure import (
     BLUE,
     COLOURS,
     INK,
-    NAMES,
     PAPER,
     SOFT,
     TEXT,
@@ -20,6 +19,7 @@ from vae_course.show.figure import (
     label,
     new_figure,
 )
+from vae_course.show.svg import NAMES
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -59,6 +59,32 @@ def test_a_figure_shows_itself_with_its_text():
     assert root.get("role") == "img"
     assert root.get("aria-label") == "Two words here."
     assert repr(figure) == figure.alt == "Two  words\nhere."
+
+
+def test_pixels_go_along_for_viewers_that_show_no_svg():
+    figure = a_line()
+    data, metadata = figure._repr_mimebundle_()
+    (kind,) = set(data) - {"image/svg+xml", "text/plain"}
+    assert kind == "image/png", "a few lines are smaller as PNG"
+    assert metadata[kind]["alt"] == figure.alt
+    assert len(data[kind]) < 20_000
+    with Image.open(BytesIO(base64.b64decode(data[kind]))) as image:
+        seen = np.asarray(image.convert("RGB")).astype(int)
+    assert seen.shape[1] == round(1.5 * 96 * WIDTH)
+    assert tuple(seen[0, 0]) == (255, 255, 255), "on white, in the dark too"
+    blue = np.array([int(BLUE[i : i + 2], 16) for i in (1, 3, 5)])
+    rows, columns = np.nonzero(np.abs(seen - blue).sum(axis=2) < 60)
+    assert len(rows) > 500, "the line is there"
+    assert np.corrcoef(rows, columns)[0, 1] < -0.9, "and it rises"
+
+
+def test_a_photograph_goes_along_as_jpeg():
+    figure = new_figure(alt="Noise in colours, as rough as a photograph.")
+    noise = np.random.default_rng(0).random((200, 300, 3))
+    figure.subplots().imshow(noise)
+    data, _ = figure._repr_mimebundle_()
+    with Image.open(BytesIO(base64.b64decode(data["image/jpeg"]))) as image:
+        assert image.format == "JPEG"
 
 
 @pytest.mark.parametrize("alt", ["", "   "])

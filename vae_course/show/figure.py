@@ -3,14 +3,14 @@
 A :class:`Figure` shows itself as SVG. Its colours are names that a page may
 define (``var(--figure-ink, #1f2328)``): the book does, so that lines and words
 follow it from light to dark; Jupyter, Colab and GitHub do not, and show dark
-ink on white paper. Words stay words, in the page's own typeface. Each figure
-carries an alt text wherever it goes.
+ink on white paper. Words stay words, in the page's own typeface. JupyterLab
+shows no SVG of a notebook that it did not run itself, so that a small picture
+in pixels goes along. Each figure carries an alt text wherever it goes.
 """
 
 from __future__ import annotations
 
 import base64
-import re
 from io import BytesIO
 from xml.etree import ElementTree
 
@@ -20,37 +20,29 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.text import Text
 from PIL import Image
 
-# Okabe & Ito's palette, which colour-blind readers can tell apart, and inks.
-INK = "#1f2328"
-SOFT = "#6b7280"  # grids, and what only helps
-PAPER = "#ffffff"
-BLUE = "#0072b2"
-ORANGE = "#d55e00"
-GREEN = "#009e73"
-PINK = "#cc79a7"
-AMBER = "#e69f00"
-SKY = "#56b4e9"
-BROWN = "#8c4a00"
-PURPLE = "#7a5195"
+from vae_course.show.svg import (
+    AMBER,
+    BLUE,
+    BROWN,
+    GREEN,
+    INK,
+    ORANGE,
+    PAPER,
+    PINK,
+    PIXELS,
+    PURPLE,
+    SKY,
+    SOFT,
+    SVG,
+    tidy,
+)
+
 COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, PURPLE, BROWN, SOFT, INK)
-NAMES = {
-    INK: "ink",
-    SOFT: "soft",
-    PAPER: "paper",
-    BLUE: "blue",
-    ORANGE: "orange",
-    GREEN: "green",
-    PINK: "pink",
-    AMBER: "amber",
-    SKY: "sky",
-    BROWN: "brown",
-    PURPLE: "purple",
-}
 
 WIDTH = 4.6  # inches; with TEXT it is what a phone can show
 TEXT = 10.5  # points; 11 pixels when a phone shrinks WIDTH to 350 pixels
-PIXELS = 96  # of CSS, an inch
 SHARP = 2 * PIXELS  # pixels an inch, for what is drawn as pixels
+STAND_IN = 1.5 * PIXELS  # pixels an inch, where no SVG is shown
 
 STYLE = {
     "font.size": TEXT,
@@ -82,16 +74,6 @@ STYLE = {
     "svg.hashsalt": "vae-course",  # the same picture, the same file
     "savefig.dpi": SHARP,
 }
-
-_SVG = "http://www.w3.org/2000/svg"
-_LINK = "{http://www.w3.org/1999/xlink}href"
-_FAMILY = re.compile(r"'DejaVu Sans'[^;]*")
-_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
-_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_PLACES = ("d", "x", "y", "width", "height", "transform", "points")
-
-ElementTree.register_namespace("", _SVG)
-ElementTree.register_namespace("xlink", _LINK[1:-5])
 
 
 class Figure(MatplotlibFigure):
@@ -153,7 +135,7 @@ class Figure(MatplotlibFigure):
             "aria-label": " ".join(self.alt.split()),
             "data-text": f"{TEXT * PIXELS / 72:.0f}",
         }
-        _tidy(root)
+        tidy(root)
         root.set(  # black, which matplotlib leaves out, is ink
             "style", f"fill: var(--figure-ink, {INK}); stroke-linejoin: round"
         )
@@ -163,13 +145,37 @@ class Figure(MatplotlibFigure):
             "height": "100%",
             "fill": f"var(--figure-paper, {PAPER})",
         }
-        root.insert(0, ElementTree.Element(f"{{{_SVG}}}rect", paper))
+        root.insert(0, ElementTree.Element(f"{SVG}rect", paper))
         return ElementTree.tostring(root, encoding="unicode")
 
+    def stand_in(self) -> tuple[str, str]:
+        """The figure in pixels, on white, for viewers that show no SVG.
+
+        Returns:
+            Its MIME type and its bytes in base64: PNG for lines, JPEG where
+            photographs make that the smaller.
+        """
+        drawn = BytesIO()
+        with mpl.rc_context(STYLE):
+            self.savefig(drawn, format="png", dpi=STAND_IN, facecolor=PAPER)
+        with Image.open(drawn) as image:
+            image = image.convert("RGB")
+        png, jpeg = BytesIO(), BytesIO()
+        image.quantize(64).save(png, "PNG", optimize=True)
+        image.save(jpeg, "JPEG", quality=70, optimize=True)
+        kind, smaller = min(
+            ("image/png", png.getvalue()),
+            ("image/jpeg", jpeg.getvalue()),
+            key=lambda each: len(each[1]),
+        )
+        return kind, base64.b64encode(smaller).decode("ascii")
+
     def _repr_mimebundle_(self, include=None, exclude=None):
+        svg = self.svg()
+        kind, pixels = self.stand_in()
         return (
-            {"image/svg+xml": self.svg(), "text/plain": self.alt},
-            {"image/svg+xml": {"alt": self.alt}},
+            {"image/svg+xml": svg, kind: pixels, "text/plain": self.alt},
+            {each: {"alt": self.alt} for each in ("image/svg+xml", kind)},
         )
 
 
@@ -202,112 +208,3 @@ def label(axis, x: float, y: float, text: str, colour: str = INK, **kwargs):
         **kwargs,
     }
     return axis.annotate(text, (x, y), **settings)
-
-
-# --- From matplotlib's SVG to ours -------------------------------------------
-
-
-def _tidy(root: ElementTree.Element) -> None:
-    """Names the colours, shortens numbers, drops what nothing refers to."""
-    for child in root.findall(f"{{{_SVG}}}metadata"):
-        root.remove(child)
-    for definitions in root.findall(f"{{{_SVG}}}defs"):
-        # A style for everything would hold for the whole page.
-        for child in definitions.findall(f"{{{_SVG}}}style"):
-            definitions.remove(child)
-    text = ElementTree.tostring(root, encoding="unicode")
-    wanted = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
-    for node in root.iter():
-        if node.get("id") not in wanted:
-            node.attrib.pop("id", None)
-        for key, value in node.attrib.items():
-            if key == "style":
-                node.set(key, _styled(value))
-            elif key in _PLACES:
-                node.set(key, _NUMBER.sub(_shorter, value))
-        if node.tag == f"{{{_SVG}}}image":
-            _upright(node)
-        if node.text and not node.text.strip():
-            node.text = None
-        if node.tail and not node.tail.strip():
-            node.tail = None
-    for group in root.iter(f"{{{_SVG}}}g"):
-        _hoist(group)
-
-
-def _styled(style: str) -> str:
-    """A style whose colours and typeface are names with a fallback."""
-    style = _FAMILY.sub("var(--figure-font, sans-serif)", style)
-    style = style.replace("#000000", INK)  # matplotlib's own default
-    return _COLOUR.sub(_named, style)
-
-
-def _named(match: re.Match) -> str:
-    colour = match[0]
-    name = NAMES.get(colour)
-    return f"var(--figure-{name}, {colour})" if name else colour
-
-
-def _shorter(match: re.Match) -> str:
-    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
-
-
-def _hoist(group: ElementTree.Element) -> None:
-    """Says the style of a thousand equal markers once."""
-    markers = group.findall(f"{{{_SVG}}}use")
-    styles = {marker.get("style") for marker in markers}
-    if len(markers) > 1 and len(styles) == 1 and len(group) == len(markers):
-        (style,) = styles
-        if style:
-            group.set("style", style)
-            for marker in markers:
-                del marker.attrib["style"]
-
-
-def _upright(node: ElementTree.Element) -> None:
-    """Gives pixels a plain place, sharp edges and few bytes.
-
-    Matplotlib writes some of them upside down, and leaves it to the browser to
-    enlarge small ones, which blurs them or makes them uneven. Here each pixel
-    becomes a square of whole pixels, at least two for one of the screen.
-    """
-    x, y, width, height = (
-        float(node.get(key, 0)) for key in ("x", "y", "width", "height")
-    )
-    data = base64.b64decode(node.get(_LINK).partition(",")[2])
-    with Image.open(BytesIO(data)) as image:
-        image.load()
-    move = [float(n) for n in re.findall(r"-?[\d.]+", node.get("transform"))]
-    if node.get("transform").startswith("matrix"):
-        a, _, _, d, x, y = move
-        width, height = a * width, d * height
-    else:  # scale(1 -1) translate(0 -height)
-        y, height = -y + height, -height
-    if height < 0:
-        y, height = y + height, -height
-        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    wanted = 2 * width * PIXELS / 72
-    times = -(-int(wanted) // image.width)
-    if times > 1:
-        size = (times * image.width, times * image.height)
-        image = image.resize(size, Image.Resampling.NEAREST)
-    link = f"data:image/png;base64,{_small_png(image)}"
-    place = {"x": x, "y": y, "width": width, "height": height}
-    node.attrib = {
-        _LINK: link,
-        "preserveAspectRatio": "none",
-        **{key: f"{value:.2f}" for key, value in place.items()},
-    }
-
-
-def _small_png(image: Image.Image) -> str:
-    """A picture in base64, in as few bytes as PNG needs for it."""
-    if image.mode == "RGBA" and image.getextrema()[3][0] == 255:
-        image = image.convert("RGB")
-    if image.mode in ("RGB", "RGBA"):
-        red, green, blue, *_ = image.split()
-        if red.tobytes() == green.tobytes() == blue.tobytes():
-            image = image.convert("L" if image.mode == "RGB" else "LA")
-    out = BytesIO()
-    image.save(out, format="PNG", optimize=True)
-    return base64.b64encode(out.getvalue()).decode("ascii")

@@ -52,6 +52,9 @@ class InlineFigures(SphinxTransform):
                     continue
                 form.children = []
                 form.append(self._box(drawing, path.parent))
+                for other in list(bundle):
+                    if other is not form and list(other.findall(nodes.image)):
+                        bundle.remove(other)  # pixels for other viewers
 
     def _box(self, drawing: Drawing, folder: Path) -> Element:
         """The drawing over its pictures, in a box that scrolls if it must."""
