@@ -66,7 +66,7 @@ def test_pixels_go_along_for_viewers_that_show_no_svg():
     data, metadata = figure._repr_mimebundle_()
     (kind,) = set(data) - {"image/svg+xml", "text/plain"}
     assert kind == "image/png", "a few lines are smaller as PNG"
-    assert metadata[kind]["alt"] == figure.alt
+    assert metadata[kind] == {"alt": figure.alt, "width": round(96 * WIDTH)}
     assert len(data[kind]) < 20_000
     with Image.open(BytesIO(base64.b64decode(data[kind]))) as image:
         seen = np.asarray(image.convert("RGB")).astype(int)

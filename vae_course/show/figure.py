@@ -173,9 +173,13 @@ class Figure(MatplotlibFigure):
     def _repr_mimebundle_(self, include=None, exclude=None):
         svg = self.svg()
         kind, pixels = self.stand_in()
+        size = {"width": round(self.get_figwidth() * PIXELS)}
         return (
             {"image/svg+xml": svg, kind: pixels, "text/plain": self.alt},
-            {each: {"alt": self.alt} for each in ("image/svg+xml", kind)},
+            {
+                "image/svg+xml": {"alt": self.alt},
+                kind: {"alt": self.alt, **size},
+            },
         )
 
 
