@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import dataclasses
+import functools
 import inspect
 import math
 import re
@@ -15,11 +16,12 @@ import pytest
 import torch
 
 from vae_course.exercises import registry
-from vae_course.exercises.engine import cells
-from vae_course.exercises.engine.checking import examine
+from vae_course.exercises.engine import cells, checking
 from vae_course.exercises.exercise import as_tuple
 
 EXERCISES = registry.all_exercises()
+# What stands in the catalogue ends by itself; without a limit it is quicker.
+examine = functools.partial(checking.examine, trusted=True)
 # Training runs take a second each; their seeds are varied less.
 SLOW = {"2.9"}
 
@@ -91,7 +93,7 @@ def test_a_mistake_gets_its_own_diagnosis(exercise, mistake):
         for seed in seeds(exercise):
             verdict = examine(exercise, as_tuple(wrong), seed)
             assert verdict.status == "wrong"
-            assert verdict.mistake is mistake, (seed, verdict)
+            assert verdict.mistakes == (mistake,), (seed, verdict)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_without_the_catalogue_a_mistake_is_still_wrong(exercise, mistake):
     ignorant = dataclasses.replace(exercise, mistakes=())
     verdict = examine(ignorant, as_tuple(mistake.wrong))
     assert verdict.status == "wrong"
-    assert verdict.mistake is None
+    assert verdict.mistakes == ()
     assert verdict.sentence or {"Expected", "Got"} <= {
         words for words, _ in verdict.facts
     }

@@ -28,6 +28,9 @@ def check(number: str, *attempt: Any) -> Answer:
     Make it the last line of a cell to see the answer; elsewhere, print it. An
     attempt may do what it likes: the answer is always a sentence, and the
     random state and the settings of the session are afterwards as they were.
+    On Linux without a GPU an attempt runs in a copy of the session, so that it
+    can be stopped whatever it does; elsewhere a single call that never comes
+    back, such as ``sum(range(10**12))``, can only be ended with the kernel.
 
     Args:
         number: of the exercise, as in ``"2.3"``.
@@ -196,13 +199,20 @@ def _answer(
     number = exercise.number
     paragraphs = [verdict.sentence] if verdict.sentence else []
     closing = ""
-    mistake = verdict.mistake
-    if mistake is not None:
+    named = verdict.mistakes
+    if len(named) == 1:
         paragraphs = [
-            f"A known mistake, “{mistake.name}”: {mistake.diagnosis}",
-            f"Why it is tempting: {mistake.tempting}",
+            f"A known mistake, “{named[0].name}”: {named[0].diagnosis}",
+            f"Why it is tempting: {named[0].tempting}",
             *paragraphs,
         ]
+    elif named:
+        paragraphs = [
+            f"{count} “{mistake.name}”: {mistake.diagnosis}"
+            for count, mistake in zip(
+                ("Two known mistakes at once:", "And"), named, strict=True
+            )
+        ] + paragraphs
     if verdict.status == "correct":
         paragraphs = [f"You have just shown that {verdict.sentence}"]
     elif verdict.status == "wrong":
@@ -218,7 +228,7 @@ def _answer(
         (*paragraphs, *notes),
         verdict.facts,
         closing,
-        mistake=mistake.name if mistake else None,
+        mistake=" and ".join(each.name for each in named) or None,
     )
 
 

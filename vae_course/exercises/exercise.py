@@ -58,6 +58,9 @@ class Mistake:
         diagnosis: what is wrong, and by how much, to the student's face.
         tempting: why one falls into it; it goes on from a colon.
         also: the same mistake, written in ways that compute something else.
+        upon: the mistake made on top of another solution, which it is given:
+            ``upon(solution)`` is ``wrong``. With it, two mistakes at once are
+            recognised; :func:`after` writes the usual ones.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Mistake:
     diagnosis: str
     tempting: str
     also: tuple = ()
+    upon: Callable[[Callable], Callable] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,16 @@ class Exercise:
     def call(self) -> str:
         """The line that asks for the check."""
         return f'check("{self.number}", {", ".join(self.names)})'
+
+
+def after(change: Callable) -> Callable[[Callable], Callable]:
+    """A mistake that changes what comes out: ``after(lambda r: -r)``."""
+    return lambda solution: lambda *given: change(solution(*given))
+
+
+def before(change: Callable) -> Callable[[Callable], Callable]:
+    """A mistake that changes what goes in: all arguments to a new tuple."""
+    return lambda solution: lambda *given: solution(*change(*given))
 
 
 def as_tuple(value: Any) -> tuple:

@@ -41,7 +41,8 @@ than a fifth.""",
         "how many numbers there are, and by the nats in a bit.",
     ),
     trials=lambda: [
-        Trial({}, bits_per_dimension(98.0, (1, 28, 28)), tolerance=5e-4)
+        # 0.1803; all that rounds to 0.180 is within 7.1e-4 · (1 + 0.1803).
+        Trial({}, bits_per_dimension(98.0, (1, 28, 28)), tolerance=7.1e-4)
     ],
     mistakes=(
         Mistake(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from vae_course.exercises.engine.apart import Ended, OutOfTime, apart
 from vae_course.exercises.engine.describing import (
     brief,
     contrast,
@@ -16,10 +17,11 @@ from vae_course.exercises.engine.describing import (
     kind,
     number,
 )
-from vae_course.exercises.engine.results import Flaw, close, differing, plain
+from vae_course.exercises.engine.recognising import recognised
+from vae_course.exercises.engine.results import Flaw, differing, meets, plain
 from vae_course.exercises.engine.sandbox import Sandbox
-from vae_course.exercises.engine.timelimit import OutOfTime, limited
 from vae_course.exercises.engine.trying import (
+    LATE,
     TROUBLE,
     VALUE,
     Outcome,
@@ -28,13 +30,7 @@ from vae_course.exercises.engine.trying import (
     slope,
     take_through,
 )
-from vae_course.exercises.exercise import (
-    AtMost,
-    Exercise,
-    Mistake,
-    Trial,
-    as_tuple,
-)
+from vae_course.exercises.exercise import AtMost, Exercise, Mistake, Trial
 
 
 @dataclass(frozen=True)
@@ -45,21 +41,28 @@ class Verdict:
         status: ``"correct"``, ``"wrong"``, ``"not attempted"`` or
             ``"stopped"``.
         sentence: what happened, unless expected and got say it.
-        mistake: the known mistake that computes the same.
+        mistakes: the known mistake that computes the same, or two at once.
         facts: (words, text) that show it: the input, expected, got, printed.
     """
 
     status: str
     sentence: str = ""
-    mistake: Mistake | None = None
+    mistakes: tuple[Mistake, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def mistake(self) -> Mistake | None:
+        """The first of them, if any."""
+        return self.mistakes[0] if self.mistakes else None
 
 
 _STOPPED = Verdict("stopped", "You stopped the check. Nothing was decided.")
 _one_at_a_time = threading.Lock()
 
 
-def examine(exercise: Exercise, attempts: tuple, seed: int = 0) -> Verdict:
+def examine(
+    exercise: Exercise, attempts: tuple, seed: int = 0, trusted: bool = False
+) -> Verdict:
     """The verdict on an attempt; never raises what the attempt raises.
 
     Args:
@@ -67,6 +70,8 @@ def examine(exercise: Exercise, attempts: tuple, seed: int = 0) -> Verdict:
         attempts: the function, class or value that was handed in; two where
             two were asked for.
         seed: of the random inputs and of the noise.
+        trusted: the attempt ends by itself and changes nothing, so it runs
+            without a limit, which is quicker.
     """
     early = _refused(exercise, attempts)
     if early is not None:
@@ -74,29 +79,39 @@ def examine(exercise: Exercise, attempts: tuple, seed: int = 0) -> Verdict:
     if not _one_at_a_time.acquire(blocking=False):
         return Verdict(
             "stopped",
-            "Another check is still running, and two at a time would disturb "
-            "each other. Does your code call `check` itself?",
+            "Another check is still running, perhaps around this one. Nothing "
+            "was decided.",
         )
     try:
-        return _examined(exercise, attempts, seed)
+        return _examined(exercise, attempts, seed, trusted)
     except KeyboardInterrupt:
         return _STOPPED
     finally:
         _one_at_a_time.release()
 
 
-def _examined(exercise: Exercise, attempts: tuple, seed: int) -> Verdict:
+def _examined(
+    exercise: Exercise, attempts: tuple, seed: int, trusted: bool
+) -> Verdict:
     run = Run()
     with Sandbox() as sandbox:
+        sandbox.seed(seed)
+        run.trials.extend(exercise.trials())
+
+        def task(send: Callable) -> None:
+            sandbox.printed.echo = send
+            take_through(exercise, run.trials, attempts, seed, sandbox, send)
+
         try:
-            limited(
-                lambda: take_through(exercise, attempts, seed, sandbox, run),
-                exercise.seconds,
-            )
+            if trusted or exercise.value:
+                task(run.receive)
+            else:
+                apart(task, run.receive, exercise.seconds)
         except OutOfTime:
-            return _out_of_time(exercise, run, sandbox)
-        # Known mistakes are run again, in a thread that starts out clean.
-        return limited(lambda: _judge(exercise, run, seed, sandbox), math.inf)
+            return _out_of_time(exercise, run)
+        except Ended as error:
+            return _ended(exercise, run, error)
+        return _judge(exercise, run, seed, sandbox)
 
 
 def _refused(exercise: Exercise, attempts: tuple) -> Verdict | None:
@@ -126,55 +141,75 @@ def _refused(exercise: Exercise, attempts: tuple) -> Verdict | None:
     return None
 
 
-def _out_of_time(exercise: Exercise, run: Run, sandbox: Sandbox) -> Verdict:
-    facts = []
-    if len(run.outcomes) < len(run.trials):
-        facts += _input(exercise, run.trials[len(run.outcomes)])
+def _out_of_time(exercise: Exercise, run: Run) -> Verdict:
     return Verdict(
         "wrong",
         f"It was stopped after {exercise.seconds:g} seconds, with no end in "
         "sight. Is there a loop whose condition never becomes false, or a "
         "tensor much larger than the task needs?",
-        facts=(*facts, *_printed(sandbox.printed.take())),
+        facts=(*_unfinished(exercise, run), *_printed(run.printed)),
     )
+
+
+def _ended(exercise: Exercise, run: Run, error: Ended) -> Verdict:
+    return Verdict(
+        "wrong",
+        f"It ended the Python that ran it (exit code {error}), as too much "
+        "memory or a quit without an exception does. Yours was a copy, so "
+        "this notebook goes on.",
+        facts=(*_unfinished(exercise, run), *_printed(run.printed)),
+    )
+
+
+def _unfinished(exercise: Exercise, run: Run) -> list[tuple[str, str]]:
+    """The input of the trial that did not come to its end."""
+    if len(run.outcomes) < len(run.trials):
+        return _input(exercise, run.trials[len(run.outcomes)])
+    return []
 
 
 def _judge(
     exercise: Exercise, run: Run, seed: int, sandbox: Sandbox
 ) -> Verdict:
-    """The verdict, from the outcomes alone."""
+    """The verdict, from the outcomes alone: values first, then gradients."""
     if flaw(run.outcomes[0], "nothing"):
         return Verdict("not attempted")
-    for trial, outcome in zip(run.trials, run.outcomes, strict=True):
-        sentence, facts = _shortcoming(trial, outcome)
-        if sentence or facts:
-            return Verdict(
-                "wrong",
-                sentence,
-                _recognised(exercise, run, seed, sandbox),
-                (
-                    *_input(exercise, trial),
-                    *facts,
-                    *_printed(outcome.printed),
-                ),
-            )
+    for shortcoming in (_wrong_value, _wrong_slope):
+        for trial, outcome in zip(run.trials, run.outcomes, strict=False):
+            sentence, facts = shortcoming(trial, outcome)
+            if sentence or facts:
+                mistakes = recognised(exercise, run, seed, sandbox)
+                shown = (*_input(exercise, trial), *facts)
+                shown += tuple(_printed(outcome.printed))
+                return Verdict("wrong", sentence, mistakes, shown)
     return Verdict("correct", exercise.proved)
 
 
-def _shortcoming(trial: Trial, outcome: Outcome) -> tuple[str, list]:
-    """(sentence, facts) of the first thing that is wrong; empty if none is."""
-    trouble = outcome.found.get(TROUBLE)
-    if trouble is not None:
-        return trouble.sentence, list(trouble.facts)
+def _wrong_value(trial: Trial, outcome: Outcome) -> tuple[str, list]:
+    """(sentence, facts) of the first value that is wrong; empty if none is."""
     expected = trial.expected
     if not isinstance(expected, dict):
         expected = {VALUE: expected}
+    return _first_wrong(trial, outcome, TROUBLE, expected)
+
+
+def _wrong_slope(trial: Trial, outcome: Outcome) -> tuple[str, list]:
+    """The same for the gradients."""
     slopes = {slope(name): it for name, it in (trial.slopes or {}).items()}
-    for words, want in {**expected, **slopes}.items():
+    return _first_wrong(trial, outcome, LATE, slopes)
+
+
+def _first_wrong(
+    trial: Trial, outcome: Outcome, trouble: str, expected: dict[str, Any]
+) -> tuple[str, list]:
+    flaw = outcome.found.get(trouble)
+    if flaw is not None:
+        return flaw.sentence, list(flaw.facts)
+    for words, want in expected.items():
         got = outcome.found[words]
         if isinstance(got, Flaw):
             return got.sentence, []
-        if _meets(got, want, trial.tolerance):
+        if meets(got, want, trial.tolerance):
             continue
         place = ""
         if isinstance(want, AtMost):
@@ -191,50 +226,6 @@ def _shortcoming(trial: Trial, outcome: Outcome) -> tuple[str, list]:
             ("Got", texts[1]),
         ]
     return "", []
-
-
-def _meets(got: Any, want: Any, tolerance: float) -> bool:
-    if isinstance(want, AtMost):
-        return got <= want
-    return close(plain(want), got, tolerance)
-
-
-def _recognised(
-    exercise: Exercise, run: Run, seed: int, sandbox: Sandbox
-) -> Mistake | None:
-    """The known mistake that does the same as the attempt on every trial."""
-    if all(flaw(outcome, "raised") for outcome in run.outcomes):
-        return None  # there is nothing to compare
-    for mistake in exercise.mistakes:
-        for wrong in (mistake.wrong, *mistake.also):
-            known = _known(exercise, wrong, seed, sandbox)
-            if len(known) == len(run.outcomes) and all(
-                map(_alike, run.trials, known, run.outcomes)
-            ):
-                return mistake
-    return None
-
-
-_outcomes_of_mistakes: dict[tuple, list[Outcome]] = {}
-
-
-def _known(
-    exercise: Exercise, wrong: Any, seed: int, sandbox: Sandbox
-) -> list[Outcome]:
-    """The outcomes of a known wrong solution; computed once in a session."""
-    key = (exercise.number, wrong, seed)
-    if key not in _outcomes_of_mistakes:
-        run = Run()
-        take_through(exercise, as_tuple(wrong), seed, sandbox, run)
-        _outcomes_of_mistakes[key] = run.outcomes
-    return _outcomes_of_mistakes[key]
-
-
-def _alike(trial: Trial, one: Outcome, other: Outcome) -> bool:
-    return one.found.keys() == other.found.keys() and all(
-        close(value, other.found[words], trial.likeness)
-        for words, value in one.found.items()
-    )
 
 
 def _input(exercise: Exercise, trial: Trial) -> list[tuple[str, str]]:

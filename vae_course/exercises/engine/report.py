@@ -112,7 +112,7 @@ class Answer(Card):
 
     ``answer.status`` is ``"correct"``, ``"wrong"``, ``"not attempted"``,
     ``"stopped"`` or ``"unknown"``; ``answer.mistake`` is the name of the known
-    mistake, or None.
+    mistake, two names joined by “and” where both were made, or None.
     """
 
     mistake: str | None = None

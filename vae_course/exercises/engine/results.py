@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_course.exercises.engine.describing import brief, kind, shape
+from vae_course.exercises.exercise import AtMost
 
 READ_WHOLE = 1_000_000  # numbers; larger results of a wrong shape stay unread
 
@@ -153,6 +154,8 @@ def a_list(
 ) -> list[float]:
     """The result as numbers: from a list, tuple, range, array or tensor.
 
+    An entry may be any number that :func:`a_number` takes.
+
     Raises:
         Flawed: it is something else, or of another length.
     """
@@ -206,6 +209,13 @@ def close(first: Any, second: Any, tolerance: float) -> bool:
         one, other = torch.tensor([first, second], dtype=torch.float64)
         return not differing(one, other, tolerance)
     return type(first) is type(second) and first == second
+
+
+def meets(got: Any, want: Any, tolerance: float) -> bool:
+    """Whether a plain value is what was wanted."""
+    if isinstance(want, AtMost):
+        return got <= want
+    return close(plain(want), got, tolerance)
 
 
 def differing(first: Tensor, second: Tensor, tolerance: float) -> Tensor:

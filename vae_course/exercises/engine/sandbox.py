@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import builtins
-import copy
-import inspect
 import io
-import linecache
-import math
 import random
 import sys
-import threading
-import time
-import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import torch
 from torch import distributions as D
-from torch import nn
 
 _STREAMS = ("stdin", "stdout", "stderr", "__stdout__", "__stderr__")
 KEPT = 2000  # characters of printed output that are kept
@@ -34,9 +26,13 @@ class Printed(io.TextIOBase):
 
     def __init__(self):
         self.text = ""
+        self.echo: Callable[[str], object] = str  # told what is kept
 
     def write(self, text: str) -> int:
-        self.text += text[: KEPT - len(self.text)]
+        kept = text[: KEPT - len(self.text)]
+        if kept:
+            self.text += kept
+            self.echo(kept)
         return len(text)
 
     def writable(self) -> bool:
@@ -68,24 +64,16 @@ def no_exit() -> None:
 class Sandbox:
     """Saves the state of the process on entry and puts it back on exit.
 
-    Covers the random states of torch, NumPy and Python, torch's defaults, the
-    standard streams, the warnings filters, the recursion limit, and the
-    functions of the modules and classes that :func:`guarded` lists. Inside,
-    the default dtype is float32 and printed text is caught in :attr:`printed`.
-
-    torch keeps the gradient mode and the default device for each thread by
-    itself, so what an attempt does to these ends with the thread it runs in.
+    Covers what an attempt may change without meaning to: the random states of
+    torch, NumPy and Python, torch's defaults and modes, the standard streams,
+    the warnings filters and the recursion limit. Inside, the default dtype is
+    float32, gradients are on, and printed text is caught in :attr:`printed`.
     """
 
     def __init__(self):
         self.printed = Printed()
         self.raised: BaseException | None = None  # by the last call that did
         self._generator = torch.default_generator
-        self._builtins = vars(builtins)
-        self._builtins_before: dict[str, Any] = {}
-        self._modules = sys.modules
-        self._modules_before: dict[str, Any] = {}
-        self._saved: list[tuple[Any, dict[str, Any], list[int]]] = []
         self._restoring = ExitStack()
 
     def __enter__(self) -> Sandbox:
@@ -99,6 +87,11 @@ class Sandbox:
     def _enter(self) -> None:
         undo = self._restoring.callback
         self._restoring.enter_context(warnings.catch_warnings())
+        # A student may check inside any of these.
+        self._restoring.enter_context(torch.inference_mode(False))
+        self._restoring.enter_context(torch.autocast("cpu", enabled=False))
+        if torch.get_default_device().type != "cpu":
+            self._restoring.enter_context(torch.device("cpu"))
         for save, restore in _states():
             undo(restore, save())
         for stream in _STREAMS:
@@ -113,13 +106,8 @@ class Sandbox:
         if shell:
             undo(setattr, shell, "ask_exit", shell.ask_exit)
             shell.ask_exit = no_exit
-        self._builtins_before = dict(self._builtins)
-        self._modules_before = dict(self._modules)
-        torch.set_default_dtype(torch.float32)
-        for each in guarded():
-            before = dict(vars(each))
-            self._saved.append((each, before, _identities(before)))
-        undo(self._undo_patches)  # called first of all, on exit
+        torch.set_num_threads(1)  # small tensors are quicker so
+        self.settle()
 
     def __exit__(self, *_: object) -> None:
         self._restoring.close()
@@ -134,9 +122,8 @@ class Sandbox:
 
     def settle(self) -> None:
         """Undoes what a call may have changed, before the check goes on."""
-        self._undo_patches()
-        _set_default_dtype(torch.float32)
-        _set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
         sys.stdout = sys.stderr = self.printed
 
     def settling(self, attempt: Any) -> Any:
@@ -155,60 +142,10 @@ class Sandbox:
 
         return call
 
-    def _undo_patches(self) -> None:
-        # First of all, and without any builtin: what follows needs them.
-        self._builtins.update(self._builtins_before)
-        self._modules.update(self._modules_before)
-        for namespace, before, identities in self._saved:
-            now = vars(namespace)
-            if _identities(now) == identities:
-                continue  # nearly always, and quick to see
-            for name, value in before.items():
-                changed = now.get(name, _GONE) is not value
-                if changed and _is_function(name, value):
-                    setattr(namespace, name, value)
-            if isinstance(namespace, type):  # new names hide inherited ones
-                for name in now.keys() - before.keys():
-                    if _is_function(name, now[name]):
-                        delattr(namespace, name)
 
-
-_GONE = object()
-# Held here, because an attempt may replace them in their modules.
-_set_default_dtype = torch.set_default_dtype
-_set_grad_enabled = torch.set_grad_enabled
-
-
-def guarded() -> list[types.ModuleType | type]:
-    """The modules and classes whose functions cannot be replaced for good."""
-    modules = [
-        copy, inspect, linecache, math, random, threading, time, warnings,
-        np, np.random, torch, torch.autograd, torch.linalg, torch.random,
-        nn, nn.functional, nn.init, torch.optim, D,
-    ]  # fmt: skip
-    modules += [
-        module
-        for name, module in sys.modules.items()
-        if name.split(".")[0] == "vae_course" and module is not None
-    ]
-    classes = [torch.Tensor, nn.Module, nn.Parameter, threading.Event]
-    for module in modules[modules.index(nn) :]:
-        classes += [
-            each
-            for each in vars(module).values()
-            if isinstance(each, type)
-            and each.__module__.startswith(("torch.", "vae_course."))
-        ]
-    return [*modules, *dict.fromkeys(classes)]
-
-
-def _identities(names: Mapping[str, Any]) -> list[int]:
-    return [*map(id, names.values())]
-
-
-def _is_function(name: str, value: Any) -> bool:
-    """Whether to put a name back; private flags and caches may change."""
-    return callable(value) or not name.startswith("_")
+def _set_device(device: torch.device) -> None:
+    if torch.get_default_device() != device:
+        torch.set_default_device(None if device.type == "cpu" else device)
 
 
 def _states() -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
@@ -219,6 +156,8 @@ def _states() -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
         (np.random.get_state, np.random.set_state),
         (random.getstate, random.setstate),
         (torch.get_default_dtype, torch.set_default_dtype),
+        (torch.is_grad_enabled, torch.set_grad_enabled),
+        (torch.get_default_device, _set_device),
         (torch.get_num_threads, torch.set_num_threads),
         (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
         (

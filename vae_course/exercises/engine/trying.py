@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vae_course.exercises.engine.apart import Stopped
 from vae_course.exercises.engine.describing import first_lines, kind
 from vae_course.exercises.engine.results import (
     Flaw,
@@ -25,11 +26,11 @@ from vae_course.exercises.engine.results import (
     plain,
 )
 from vae_course.exercises.engine.sandbox import Sandbox
-from vae_course.exercises.engine.timelimit import StopTask, is_stopping
 from vae_course.exercises.exercise import Exercise, Trial
 
 VALUE = "value"  # what a bare result is called inside an outcome
 TROUBLE = "trouble"  # what ended a trial early
+LATE = "trouble with the gradients"  # the same, after the values
 
 
 @dataclass
@@ -42,10 +43,22 @@ class Outcome:
 
 @dataclass
 class Run:
-    """The trials of an exercise, and the outcomes of those that are over."""
+    """The trials of an exercise, and the outcomes of those that are over.
+
+    ``printed`` is what was printed in the trial that is not over.
+    """
 
     trials: list[Trial] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    printed: str = ""
+
+    def receive(self, what: Outcome | str) -> None:
+        """Notes an outcome, or a text as it is printed."""
+        if isinstance(what, str):
+            self.printed += what
+        else:
+            self.outcomes.append(what)
+            self.printed = ""
 
 
 def slope(name: str) -> str:
@@ -60,26 +73,29 @@ def flaw(outcome: Outcome, of_kind: str) -> Flaw | None:
 
 
 def take_through(
-    exercise: Exercise, attempts: tuple, seed: int, sandbox: Sandbox, run: Run
+    exercise: Exercise,
+    trials: list[Trial],
+    attempts: tuple,
+    seed: int,
+    sandbox: Sandbox,
+    send: Callable[[Outcome], object],
 ) -> None:
-    """Tries the attempt on every trial and notes the outcomes in ``run``.
+    """Tries the attempt on every trial and sends the outcomes one by one.
 
     An attempt that turns out to be an empty stub is left alone after the
-    first trial.
+    first trial, and one that takes all memory after the first time.
     """
-    torch.set_num_threads(1)  # small tensors are quicker so
-    sandbox.seed(seed)
-    run.trials.extend(exercise.trials())
     if not exercise.value:
         attempts = tuple(sandbox.settling(each) for each in attempts)
-    for position, trial in enumerate(run.trials):
+    for position, trial in enumerate(trials):
         outcome = _try(trial, attempts, sandbox, 1000 * seed + position)
-        if is_stopping():
-            raise StopTask
         sandbox.settle()
         outcome.printed = sandbox.printed.take()
-        run.outcomes.append(outcome)
+        send(outcome)
         if position == 0 and flaw(outcome, "nothing"):
+            return
+        trouble = flaw(outcome, "raised")
+        if trouble is not None and trouble.evidence == "MemoryError":
             return
 
 
@@ -89,19 +105,21 @@ def _try(
     found: dict[str, Any] = {}
     given = copy.deepcopy(trial.arguments)
     versions = {name: _version(value) for name, value in given.items()}
-    for step in (
-        lambda: _measured(trial, attempts, given),
-        lambda: _compared(trial.arguments, given, versions),
-        lambda: _slopes(trial, attempts[0]),
+    for words, step in (
+        (TROUBLE, lambda: _measured(trial, attempts, given)),
+        (TROUBLE, lambda: _compared(trial.arguments, given, versions)),
+        (LATE, lambda: _slopes(trial, attempts[0], sandbox, seed)),
     ):
         sandbox.seed(seed)
         try:
             found |= step()
+        except Stopped:
+            raise
         except Flawed as error:
-            found[TROUBLE] = error.flaw
+            found[words] = error.flaw
         except BaseException as error:  # an attempt may raise anything
-            found[TROUBLE] = _raised(error, sandbox)
-        if TROUBLE in found:
+            found[words] = _raised(error, sandbox)
+        if words in found:
             break
     return Outcome(found)
 
@@ -167,7 +185,9 @@ def _unchanged(before: Any, after: Any) -> bool:
     return type(before) is type(after) and before == after
 
 
-def _slopes(trial: Trial, attempt: Callable) -> dict[str, Any]:
+def _slopes(
+    trial: Trial, attempt: Callable, sandbox: Sandbox, seed: int
+) -> dict[str, Any]:
     """The gradients of the summed result, or the flaw where there is none."""
     if trial.slopes is None:
         return {}
@@ -179,20 +199,58 @@ def _slopes(trial: Trial, attempt: Callable) -> dict[str, Any]:
         gradients = torch.autograd.grad(
             result.sum(), leaves, allow_unused=True
         )
+    missing = [
+        name
+        for name, each in zip(trial.slopes, gradients, strict=True)
+        if each is None
+    ]
+    has_say = {
+        name: _has_say(name, trial, attempt, result, sandbox, seed)
+        for name in missing
+    }
+    cut = [name for name in missing if has_say[name]]
     return {
-        slope(name): _no_gradient(name) if each is None else plain(each)
+        slope(name): plain(each)
+        if each is not None
+        else _no_gradient(cut, name)
+        if has_say[name]
+        else _unused(name)
         for name, each in zip(trial.slopes, gradients, strict=True)
     }
 
 
-def _no_gradient(name: str) -> Flaw:
+def _has_say(
+    name: str,
+    trial: Trial,
+    attempt: Callable,
+    result: Tensor,
+    sandbox: Sandbox,
+    seed: int,
+) -> bool:
+    """Whether the result changes when this argument does."""
+    given = copy.deepcopy(trial.arguments)
+    given[name] = 1.1 * given[name] + 0.1
+    sandbox.seed(seed)
+    other = attempt(*given.values())
+    same = isinstance(other, Tensor) and torch.equal(
+        other.detach(), result.detach()
+    )
+    return not same
+
+
+def _no_gradient(cut: list[str], name: str) -> Flaw:
+    names = " and ".join(f"`{each}`" for each in cut)
     return Flaw(
         "no gradient",
-        f"No gradient reaches `{name}`: on the way the result was cut off "
-        "from it (by a detach, an item, a no_grad, a NumPy array), so nothing "
-        "before it could be trained.",
+        f"No gradient reaches {names}: on the way the result was cut off "
+        "(by a detach, an item, a no_grad, a NumPy array), so nothing before "
+        "it could be trained.",
         name,
     )
+
+
+def _unused(name: str) -> Flaw:
+    return Flaw("unused", f"`{name}` has no influence on your result.", name)
 
 
 def _raised(error: BaseException, sandbox: Sandbox) -> Flaw:
