@@ -1078,7 +1078,8 @@ def test_a_loop_in_c_is_stopped(impatient):
         (wants_it_all_at_once, "can't allocate memory"),
     ],
 )
-def test_memory_has_an_end(attempt, words):
+def test_memory_has_an_end(attempt, words, monkeypatch):
+    monkeypatch.setattr(apart, "MEMORY", 2**28)  # full sooner
     assert words in sentence(check("2.2", attempt))
 
 
