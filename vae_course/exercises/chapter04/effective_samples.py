@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    Trial,
+    trials_against,
+)
 
 
 def effective_samples(log_weights):
@@ -17,7 +25,7 @@ def effective_samples(log_weights):
         log_weights: (K, B).
 
     Returns:
-        A number from 1 to K for each image, (B,).
+        A number from 1 to K for each image, (B,); with a gradient.
     """
     shares = torch.softmax(log_weights, dim=0)
     return 1 / shares.square().sum(dim=0)
@@ -30,18 +38,26 @@ def _by_two_sums(log_weights) -> Tensor:
     return torch.exp(2 * one - two)
 
 
-def _more_logs():
-    inputs = [
-        {"log_weights": torch.tensor([[0.0, 0.0], [0.0, -2.0], [0.0, 1.0]])}
-    ] + [
-        {"log_weights": centre + scale * torch.randn(*size, dtype=dtype)}
-        for centre, scale, size, dtype in (
-            (-2.0, 1.0, (6, 3), torch.float32),
-            (-300.0, 2.0, (40, 4), torch.float64),
-            (-1000.0, 2.0, (10, 4), torch.float32),  # exp gives zeros
+def _more_logs() -> Iterator[Trial]:
+    first = torch.tensor([[0.0, 0.0], [0.0, -2.0], [0.0, 1.0]])
+    # Single precision has three digits left after the point at −10,000.
+    for given, tolerance in (
+        (first, 1e-4),
+        (_drawn((6, 3), 1.0, (-2.0, 0.0, 1.0)), 1e-4),
+        (_drawn((5, 1), 1.0, (-3.0,)), 1e-4),
+        (_drawn((1, 2), 1.0, (-100.0, 3.0)), 1e-3),
+        (_drawn((40, 4), 2.0, (-300.0, -290.0, 0.0, 20.0)).double(), 1e-4),
+        (_drawn((10, 3), 2.0, (-100.0, -10_000.0, 500.0)), 1e-2),
+        (_drawn((8, 2), 900.0, (-10_000.0, 0.0)).double(), 1e-4),
+    ):
+        (trial,) = trials_against(
+            _by_two_sums, [{"log_weights": given}], ["log_weights"]
         )
-    ]
-    return trials_against(_by_two_sums, inputs)
+        yield replace(trial, tolerance=tolerance, likeness=2 * tolerance)
+
+
+def _drawn(size: tuple, spread: float, centres: tuple) -> Tensor:
+    return spread * torch.randn(size) + torch.tensor(centres)
 
 
 EFFECTIVE = Exercise(
@@ -50,14 +66,16 @@ EFFECTIVE = Exercise(
     prompt="""\
 A thousand weights of which one is a million times larger than the rest are one
 sample. Write the effective sample size, the first thing to look at before an
-importance-sampled number is believed.""",
+importance-sampled number is believed. It must survive logarithms around
+−10,000. Some train $q$ to raise it, so let the gradient through.""",
     solution=effective_samples,
     why="""\
 Equal shares of 1/K give K; a single share of 1 gives 1. The softmax over the
 samples is the normalisation, stable at any scale. A small value says that the
 estimate of log p(x) hangs on a few draws: take more samples, or a q that is
 closer to the posterior.""",
-    proved="equal weights count fully, and one giant counts as one.",
+    proved="in your numbers equal weights count fully and one giant counts as "
+    "one, at any scale, and a gradient passes.",
     hints=(
         "First the shares: what turns K logarithms into K numbers that sum to "
         "one?",
@@ -93,6 +111,67 @@ closer to the posterior.""",
             ),
         ),
         Mistake(
+            "one centre for all images",
+            lambda log_weights: (
+                (log_weights - log_weights.max()).exp().sum(dim=0).square()
+                / (log_weights - log_weights.max()).exp().square().sum(dim=0)
+            ),
+            "You took the largest of all logarithms out, over the images, "
+            "too. For an image whose weights are far smaller than another's, "
+            "every exponential is still 0.",
+            "`max()` without a dimension is shorter, and one image alone "
+            "shows no difference.",
+            also=(
+                lambda log_weights: (
+                    1
+                    / (
+                        (log_weights - log_weights.max()).exp()
+                        / (log_weights - log_weights.max()).exp().sum(dim=0)
+                    )
+                    .square()
+                    .sum(dim=0)
+                ),
+            ),
+        ),
+        Mistake(
+            "no gradient",
+            lambda log_weights: effective_samples(log_weights).detach(),
+            "The numbers are right, but no gradient passes.",
+            "a diagnosis is only looked at, mostly.",
+        ),
+        Mistake(
+            "the root of it",
+            lambda log_weights: effective_samples(log_weights).sqrt(),
+            "You took a root: 1 / Σ w̃² is a number of samples as it is.",
+            "√(Σ w̃²) is a norm, and familiar.",
+        ),
+        Mistake(
+            "the squares are not summed",
+            lambda log_weights: (
+                1 / (torch.softmax(log_weights, dim=0).sum(dim=0).square())
+            ),
+            "You summed first and squared afterwards: shares sum to 1, and "
+            "so yours is always 1.",
+            "Σ w̃² can be read two ways.",
+        ),
+        Mistake(
+            "a mean for the sum",
+            lambda log_weights: (
+                1 / (torch.softmax(log_weights, dim=0).square().mean(dim=0))
+            ),
+            "You averaged the squares: yours is K times too large.",
+            "a mean is at hand wherever there are samples.",
+        ),
+        Mistake(
+            "a share of K",
+            lambda log_weights: (
+                effective_samples(log_weights) / len(log_weights)
+            ),
+            "You divided by K: that is the share of the samples that count, "
+            "between 1/K and 1. Their number is asked for.",
+            "a share compares better between different K.",
+        ),
+        Mistake(
             "shares over the images",
             lambda log_weights: (
                 1 / torch.softmax(log_weights, dim=1).square().sum(dim=1)
@@ -123,6 +202,11 @@ closer to the posterior.""",
             "You inverted the largest share. It agrees for equal weights and "
             "for a giant, but not in between.",
             "both extremes come out right.",
+            also=(
+                lambda log_weights: (
+                    1 / torch.softmax(log_weights, dim=0).amax(dim=0)
+                ),
+            ),
         ),
         Mistake(
             "the exponential of the entropy",

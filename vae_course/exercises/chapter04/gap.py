@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    Trial,
+    trials_against,
+)
 
 
 def elbo_gap(q_mean, q_var, mean, precision):
@@ -20,7 +28,7 @@ def elbo_gap(q_mean, q_var, mean, precision):
             for all images, (D, D).
 
     Returns:
-        The gap of each image, (B,), in nats.
+        The gap of each image, (B,), in nats; with gradients to q.
     """
     away = q_mean - mean
     spread = (precision.diagonal() * q_var).sum(dim=1)
@@ -48,27 +56,39 @@ def _gap_by_eigenvalues(q_mean, q_var, mean, precision) -> Tensor:
     )
 
 
-def _posteriors():
-    inputs = [
-        {
-            "q_mean": torch.tensor([[1.0, 0.0]]),
-            "q_var": torch.tensor([[0.5, 1.0]]),
-            "mean": torch.tensor([[0.5, 0.5]]),
-            "precision": torch.tensor([[2.0, 1.0], [1.0, 3.0]]),
+def _posteriors() -> Iterator[dict[str, Tensor]]:
+    yield {
+        "q_mean": torch.tensor([[1.0, 0.0]]),
+        "q_var": torch.tensor([[0.5, 1.5]]),
+        "mean": torch.tensor([[0.5, 0.3]]),
+        "precision": torch.tensor([[2.0, 1.0], [1.0, 3.0]]),
+    }
+    # The last two have determinants of 1e50 and 1e−70 or so.
+    for batch, size, unit, dtype in (
+        (3, 3, 1.0, torch.float32),
+        (4, 1, 1.0, torch.float32),
+        (5, 4, 1.0, torch.float64),
+        (2, 12, 1e-2, torch.float32),
+        (2, 12, 1e3, torch.float32),
+    ):
+        root = torch.randn(size, size, dtype=dtype) / size**0.5
+        away, near = torch.randn(2, batch, size, dtype=dtype)
+        yield {
+            "q_mean": unit * away,
+            "q_var": unit**2 * (torch.rand(batch, size, dtype=dtype) + 0.2),
+            "mean": unit * near,
+            "precision": (root @ root.T + torch.eye(size, dtype=dtype))
+            / unit**2,
         }
-    ]
-    for batch, size, dtype in ((3, 3, torch.float32), (5, 4, torch.float64)):
-        root = torch.randn(size, size, dtype=dtype)
-        inputs.append(
-            {
-                "q_mean": torch.randn(batch, size, dtype=dtype),
-                "q_var": torch.rand(batch, size, dtype=dtype) + 0.2,
-                "mean": torch.randn(batch, size, dtype=dtype),
-                "precision": root @ root.T + torch.eye(size, dtype=dtype),
-            }
-        )
+
+
+def _trials() -> Iterator[Trial]:
     # No gradient in the precision: a symmetric matrix has several right ones.
-    return trials_against(_gap_of_torch, inputs)
+    for trial in trials_against(
+        _gap_of_torch, _posteriors(), ("q_mean", "q_var")
+    ):
+        wide = trial.arguments["mean"].shape[1] > 4  # sums of larger numbers
+        yield replace(trial, tolerance=2e-3 if wide else 1e-4, likeness=4e-3)
 
 
 GAP = Exercise(
@@ -78,7 +98,9 @@ GAP = Exercise(
 For a Gaussian posterior with mean $m$ and precision $\\Lambda$, derive the gap
 of the ELBO and code it. [The exact gap](https://vae-course.github.io/vae-course/book/elbo.html#thm-gap)
 says what it is. The divergence of two Gaussians that you need has four terms;
-try it for one dimension first.""",
+try it for one dimension first. A q is to be trained on it, so gradients must
+reach its means and variances; and it must hold in many dimensions, where a
+determinant is too large or too small for a number.""",
     solution=elbo_gap,
     why="""\
 The gap is KL(q ‖ posterior). Of the precision only the diagonal meets the
@@ -86,8 +108,8 @@ variances of q, because q has no correlations; all of it weighs the distance of
 the means; and its determinant says how large the posterior is. At the best q
 with independent dimensions the first three terms cancel, and the determinant
 against the diagonal is what is left.""",
-    proved="you have the gap of any Gaussian q to any Gaussian posterior, in "
-    "closed form.",
+    proved="you have the gap of a Gaussian q with independent dimensions to a "
+    "Gaussian posterior, in closed form, and can train q on it.",
     hints=(
         "log p(x) − ELBO is a divergence. Between which two, and which comes "
         "first?",
@@ -99,7 +121,7 @@ against the diagonal is what is left.""",
         "it by `away` and sum over `dim=1`. `torch.logdet` gives log det Λ, "
         "and log det Σ is a sum of logarithms.",
     ),
-    trials=_posteriors,
+    trials=_trials,
     mistakes=(
         Mistake(
             "the divergence the other way round",
@@ -138,6 +160,55 @@ against the diagonal is what is left.""",
             "covariance, and so the sign of its log-determinant is turned.",
             "textbooks write the divergence with covariances: log det Σ₂ − "
             "log det Σ₁.",
+        ),
+        Mistake(
+            "the determinant leaves the numbers",
+            lambda qm, qv, m, p: (
+                elbo_gap(qm, qv, m, p)
+                + 0.5 * (torch.logdet(p) - torch.det(p).log())
+            ),
+            "The formula is right, and the computer cannot follow: the "
+            "determinant of a 12×12 matrix is a product of twelve numbers, "
+            "and leaves single precision. `torch.logdet` adds their "
+            "logarithms.",
+            "log det reads like two functions, one after the other.",
+            also=(
+                lambda qm, qv, m, p: (
+                    elbo_gap(qm, qv, m, p)
+                    + 0.5 * (torch.logdet(p) - torch.det(p).log())
+                    + 0.5 * (qv.log().sum(dim=1) - qv.prod(dim=1).log())
+                ),
+            ),
+        ),
+        Mistake(
+            "no gradient to q",
+            lambda qm, qv, m, p: elbo_gap(qm, qv, m, p).detach(),
+            "The values are right, but no gradient passes: no q can be "
+            "trained on it.",
+            "a number that is only looked at does not need any.",
+        ),
+        Mistake(
+            "the half is missing",
+            lambda qm, qv, m, p: 2 * elbo_gap(qm, qv, m, p),
+            "Your gap is twice too large: the ½ is missing.",
+            "the ½ stands in front of a long bracket and gets lost.",
+        ),
+        Mistake(
+            "variances for log-variances",
+            lambda qm, qv, m, p: elbo_gap(qm, qv.exp(), m, p),
+            "You took `q_var` for a log-variance; it is the variance itself.",
+            "encoders answer with log-variances.",
+            also=(
+                lambda qm, qv, m, p: (
+                    elbo_gap(qm, qv, m, p) + 0.5 * (qv.log() - qv).sum(dim=1)
+                ),
+            ),
+        ),
+        Mistake(
+            "variances for standard deviations",
+            lambda qm, qv, m, p: elbo_gap(qm, qv.square(), m, p),
+            "You squared `q_var`; it is the variance already.",
+            "`Normal` takes a standard deviation.",
         ),
         Mistake(
             "the dimensions are not subtracted",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    trials_against,
+)
 
 
 def calibrated_distortion(x, mean):
@@ -33,23 +38,24 @@ def _by_torch(x, mean) -> Tensor:
     return -D.Normal(mean, std).log_prob(x).flatten(1).sum(dim=1)
 
 
-def _reconstructions():
-    inputs = [
-        {
-            "x": torch.tensor([1.0, 0.0, 0.5, 0.0]).view(2, 1, 1, 2),
-            "mean": torch.tensor([0.5, 0.5, 0.5, 0.5]).view(2, 1, 1, 2),
-        }
-    ] + [
-        {
-            "x": torch.rand(batch, *shape, dtype=dtype),
-            "mean": torch.rand(batch, *shape, dtype=dtype),
-        }
-        for batch, shape, dtype in (
-            (3, (1, 4, 5), torch.float32),
-            (5, (3, 2, 2), torch.float64),
-        )
-    ]
-    return trials_against(_by_torch, inputs, slopes=["x", "mean"])
+def _reconstructions() -> Iterator[dict[str, Tensor]]:
+    yield {
+        "x": torch.tensor([1.0, 0.0, 0.5, 0.0]).view(2, 1, 1, 2),
+        "mean": torch.tensor([0.5, 0.25, 0.75, 0.0]).view(2, 1, 1, 2),
+    }
+    # Errors from a millionth to half a grey level of bytes, unlike for the
+    # images of one batch, and with a mean of their own.
+    for batch, shape, unit, dtype in (
+        (3, (1, 4, 5), 1.0, torch.float32),
+        (1, (2, 3, 3), 0.3, torch.float32),
+        (4, (1, 3, 4), 1e-3, torch.float32),
+        (3, (3, 2, 2), 60.0, torch.float32),
+        (5, (3, 2, 2), 1e-6, torch.float64),
+    ):
+        x = torch.rand(batch, *shape, dtype=dtype)
+        sizes = torch.linspace(0.5, 1.5, batch).view(-1, 1, 1, 1)
+        error = unit * sizes * (0.3 + torch.randn(batch, *shape))
+        yield {"x": x, "mean": x + error.to(dtype)}
 
 
 CALIBRATED = Exercise(
@@ -77,7 +83,7 @@ guessed weight on the rate is this one at another σ.""",
         "variance, and log(2π · variance) once for each of its `x[0].numel()` "
         "numbers. Half of their sum is the distortion.",
     ),
-    trials=_reconstructions,
+    trials=lambda: trials_against(_by_torch, _reconstructions()),
     mistakes=(
         Mistake(
             "a σ for each image",
@@ -120,6 +126,65 @@ guessed weight on the rate is this one at another σ.""",
             "the variance.",
             "`Normal` takes a standard deviation, and the derivation ends "
             "with σ².",
+        ),
+        Mistake(
+            "a σ for each pixel",
+            lambda x, mean: (
+                -D.Normal(mean, (x - mean).square().mean(dim=0).sqrt())
+                .log_prob(x)
+                .flatten(1)
+                .sum(dim=1)
+            ),
+            "You fitted a σ to each pixel, over the batch. One for all pixels "
+            "is asked for.",
+            "`mean(dim=0)` is the mean over the batch, as in a loss.",
+        ),
+        Mistake(
+            "the variance about the mean error",
+            lambda x, mean: (
+                -D.Normal(mean, (x - mean).std(correction=0))
+                .log_prob(x)
+                .flatten(1)
+                .sum(dim=1)
+            ),
+            "You took the variance of the errors about their own mean. The "
+            "Gaussian has its mean at the reconstruction, so an error that "
+            "all pixels share counts, too.",
+            "`std()` and `var()` are one call.",
+            also=(
+                lambda x, mean: (
+                    -D.Normal(mean, (x - mean).std())
+                    .log_prob(x)
+                    .flatten(1)
+                    .sum(dim=1)
+                ),
+            ),
+        ),
+        Mistake(
+            "the half is missing",
+            lambda x, mean: 2 * calibrated_distortion(x, mean),
+            "Your distortion is twice too large: the ½ is missing.",
+            "the minimum is at the same σ with the ½ and without it.",
+        ),
+        Mistake(
+            "the constant once",
+            lambda x, mean: (
+                0.5
+                * (x - mean).square().flatten(1).sum(dim=1)
+                / (x - mean).square().mean()
+                + 0.5 * torch.log(2 * math.pi * (x - mean).square().mean())
+            ),
+            "You counted ½ log 2πσ² once for an image; it belongs to every "
+            "number in it.",
+            "σ is a single number, and so seems its logarithm.",
+        ),
+        Mistake(
+            "the whole batch",
+            lambda x, mean: calibrated_distortion(x, mean).mean(),
+            "You averaged or summed over the batch, too. One number for each "
+            "image is asked for.",
+            "σ is shared by the batch, and so one goes on with the batch.",
+            also=(lambda x, mean: calibrated_distortion(x, mean).sum(),),
         ),
         Mistake(
             "averaged over the pixels",

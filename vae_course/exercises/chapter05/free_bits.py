@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from collections.abc import Iterator
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+import torch
+
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def free_bits(rates, floor):
@@ -24,33 +26,30 @@ def free_bits(rates, floor):
     return rates.mean(dim=0).clamp(min=floor).sum()
 
 
-def _by_loop(rates, floor) -> Tensor:
-    total = rates.new_zeros(())
-    for column in rates.unbind(dim=1):
-        mean = column.sum() / len(column)
-        total = total + (
-            mean if mean > floor else floor * torch.ones_like(mean)
-        )
+def _by_loop(rates, floor) -> float:
+    total = 0.0
+    for column in rates.T.tolist():
+        total += max(math.fsum(column) / len(column), floor)
     return total
 
 
-def _rates():
-    inputs = [
-        {
-            "rates": torch.tensor([[0.1, 2.0, 0.0], [0.7, 4.0, 0.2]]),
-            "floor": 0.5,
-        }
-    ] + [
-        {
-            "rates": torch.rand(batch, size, dtype=dtype) * torch.arange(size),
-            "floor": floor,
-        }
-        for batch, size, dtype, floor in (
-            (4, 6, torch.float32, 0.3),
-            (7, 5, torch.float64, 0.4),
+def _rates() -> Iterator[Trial]:
+    first = torch.tensor([[0.1, 2.0, 0.0], [0.7, 4.0, 0.2]])
+    given = [(first, 0.5)]
+    given += [
+        (loud * torch.rand(batch, size, dtype=dtype) ** 2, floor)
+        for batch, size, loud, floor, dtype in (
+            (4, 6, torch.arange(6) / 2, 0.3, torch.float32),
+            (3, 4, torch.tensor(0.05), 0.5, torch.float32),  # all quiet
+            (2, 3, torch.tensor([9.0, 0.01, 0.1]), 4.0, torch.float32),
+            (1, 5, torch.tensor(2.0), 0.4, torch.float32),
+            (6, 1, torch.tensor(3.0), 0.25, torch.float32),
+            (7, 5, torch.arange(5) * 40.0, 20.0, torch.float64),
+            (5, 4, torch.tensor(3.0), 0.0, torch.float64),  # nothing is free
         )
     ]
-    return trials_against(_by_loop, inputs, slopes=["rates"])
+    for rates, floor in given:
+        yield Trial({"rates": rates, "floor": floor}, _by_loop(rates, floor))
 
 
 FREE_BITS = Exercise(
@@ -66,7 +65,8 @@ Below the floor the clamp has no slope, so nothing pulls a quiet dimension
 further down, and the distortion may wake it. The mean over the batch comes
 first: a dimension that is silent for most images and loud for a few uses its
 allowance on average, and should be left alone.""",
-    proved="quiet dimensions feel no pull, and loud ones pay in full.",
+    proved="in your rate a dimension that is quiet on average costs the "
+    "floor, however quiet it is, and a loud one costs its rate in full.",
     hints=(
         "Three operations: a mean, a maximum, a sum. Their order is the "
         "exercise.",
@@ -97,6 +97,47 @@ allowance on average, and should be left alone.""",
                     rates.mean(dim=0).sum().clamp(min=floor * rates.shape[1])
                 ),
             ),
+        ),
+        Mistake(
+            "no floor",
+            lambda rates, floor: rates.mean(dim=0).sum(),
+            "That is the plain rate: the floor has no effect.",
+            "`clamp` returns a new tensor. Called on a line by itself it "
+            "changes nothing.",
+        ),
+        Mistake(
+            "summed over the batch",
+            lambda rates, floor: rates.sum(dim=0).clamp(min=floor).sum(),
+            "You summed over the batch; the rate of a dimension is its mean "
+            "over the images.",
+            "one sum leads to the next.",
+            also=(lambda rates, floor: rates.clamp(min=floor).sum(),),
+        ),
+        Mistake(
+            "the floor for each image",
+            lambda rates, floor: rates.sum(dim=1).clamp(min=floor).mean(),
+            "You compare the rate of each image with the floor; it is the "
+            "rate of each dimension, over the batch.",
+            "rates come image by image.",
+            also=(
+                lambda rates, floor: rates.mean(dim=1).clamp(min=floor).sum(),
+            ),
+        ),
+        Mistake(
+            "quiet dimensions cost nothing",
+            lambda rates, floor: (
+                rates.mean(dim=0) * (rates.mean(dim=0) > floor)
+            ).sum(),
+            "You drop the quiet dimensions: below the floor yours costs "
+            "nothing. The objective has the floor there; as it is, a step at "
+            "the floor, where a little less rate saves it all.",
+            "free means that one does not pay for it.",
+        ),
+        Mistake(
+            "the floor is added",
+            lambda rates, floor: (rates.mean(dim=0) + floor).sum(),
+            "You added the floor to every dimension.",
+            "a minimum charge and a fixed charge sound alike.",
         ),
         Mistake(
             "a ceiling",

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from vae_course.exercises.engine.results import a_number
+from vae_course.exercises.engine.trying import VALUE
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.theory.conventions import LossConvention, effective_beta
 
@@ -22,8 +28,22 @@ def _translated() -> float:
     return effective_beta(convention, (3, 32, 32), 128).beta
 
 
-def _one_beta():
-    yield Trial({}, _translated(), tolerance=1e-3, likeness=1e-3)
+def _one_beta() -> Iterator[Trial]:
+    beta = _translated()
+    yield Trial(
+        {},
+        {VALUE: beta, "its logarithm to the base 10": math.log10(beta)},
+        _in_numbers,
+        tolerance=1e-3,
+        likeness=1e-4,
+    )
+
+
+def _in_numbers(beta: Any) -> dict[str, float]:
+    """The number and its size: a small one is not just any small one."""
+    number = a_number(beta)
+    size = math.log10(abs(number)) if number else -math.inf
+    return {VALUE: number, "its logarithm to the base 10": size}
 
 
 HIDDEN_BETA = Exercise(
@@ -94,6 +114,38 @@ enter, because the KL is summed over them.""",
             "That is the weight of the distortion where the rate's is one: "
             "1/β.",
             "a ratio can be taken two ways.",
+            also=(0.033, 0.0326),
+        ),
+        Mistake(
+            "divided by the pixels",
+            0.01 / 3072,
+            "You divided by the 3,072 numbers of an image. Where the "
+            "distortion was divided, the rate must be multiplied to keep "
+            "pace.",
+            "a mean divides, and so one divides.",
+        ),
+        Mistake(
+            "the 0.01 is forgotten",
+            3072,
+            "That is what the mean over the pixels does; the 0.01 still "
+            "stands before the KL.",
+            "3,072 is the surprising part.",
+        ),
+        Mistake(
+            "multiplied by the latents",
+            0.01 * 128,
+            "You multiplied by the number of latents. The KL is summed over "
+            "them already: it is in nats per image, as it should be.",
+            "128 is a number that stands in the task.",
+            also=(0.01 * 3072 * 128,),
+        ),
+        Mistake(
+            "averaged over the latents alone",
+            0.01 / 128,
+            "You divided by the number of latents, and left the pixels out. "
+            "It is the KL that is summed here, and the distortion that is "
+            "averaged.",
+            "one of the two terms is averaged. One must read which.",
         ),
     ),
     alternatives=(_translated(), 30.7),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    trials_against,
+)
 
 
 def laplace_distortion(x, mean, scale):
@@ -30,25 +36,24 @@ def _laplace_of_torch(x, mean, scale) -> Tensor:
     return -D.Laplace(mean, scale).log_prob(x).sum(dim=(1, 2, 3))
 
 
-def _scaled():
-    inputs = [
-        {
-            "x": torch.tensor([1.0, 0.0]).view(1, 1, 1, 2),
-            "mean": torch.tensor([0.5, 0.25]).view(1, 1, 1, 2),
-            "scale": 0.5,
-        }
-    ] + [
-        {
-            "x": torch.rand(batch, *shape, dtype=dtype),
-            "mean": torch.rand(batch, *shape, dtype=dtype),
-            "scale": scale,
-        }
-        for batch, shape, dtype, scale in (
-            (3, (1, 4, 5), torch.float32, 0.1),
-            (5, (3, 2, 2), torch.float64, 2.0),
-        )
-    ]
-    return trials_against(_laplace_of_torch, inputs, slopes=["x", "mean"])
+def _scaled() -> Iterator[dict[str, Any]]:
+    yield {
+        "x": torch.tensor([1.0, 0.0]).view(1, 1, 1, 2),
+        "mean": torch.tensor([0.5, 0.25]).view(1, 1, 1, 2),
+        "scale": 0.4,
+    }
+    for batch, shape, scale, dtype in (
+        (3, (1, 4, 5), 0.1, torch.float32),
+        (1, (2, 1, 3), 2.0, torch.float32),
+        # As many numbers as a small colour image has: their densities
+        # multiply to more, and to less, than a number can be.
+        (2, (3, 16, 12), 0.01, torch.float32),
+        (2, (3, 16, 12), 50.0, torch.float64),
+        (5, (3, 2, 2), 0.5, torch.float64),
+    ):
+        x = torch.rand(batch, *shape, dtype=dtype)
+        error = scale * torch.randn(batch, *shape, dtype=dtype)
+        yield {"x": x, "mean": x + error, "scale": scale}
 
 
 LAPLACE = Exercise(
@@ -63,8 +68,8 @@ all.""",
 The absolute error over b, and log 2b for each number of the image. The first
 term alone cannot tell a good b from a bad one: it shrinks for ever as b grows.
 The logarithm is what b costs.""",
-    proved="the absolute error, read as a likelihood, with the price of its "
-    "noise.",
+    proved="the absolute error is a likelihood, and its noise has a price: "
+    "your distortion is PyTorch's for narrow noise and for broad.",
     hints=(
         "Take the logarithm of the density that the docstring gives, and turn "
         "its sign.",
@@ -75,7 +80,7 @@ The logarithm is what b costs.""",
         "`math.log(2 * scale)`, as often as an image has numbers, "
         "`x[0].numel()`.",
     ),
-    trials=_scaled,
+    trials=lambda: trials_against(_laplace_of_torch, _scaled()),
     mistakes=(
         Mistake(
             "the constant is missing",
@@ -112,6 +117,60 @@ The logarithm is what b costs.""",
             ),
             "There is no half in the exponent of a Laplace.",
             "the Gaussian has one.",
+        ),
+        Mistake(
+            "the product of densities",
+            lambda x, mean, scale: (
+                -torch.log(
+                    (torch.exp(-(x - mean).abs() / scale) / (2 * scale))
+                    .flatten(1)
+                    .prod(dim=1)
+                )
+            ),
+            "You multiply the densities of all pixels, and then take the "
+            "logarithm. Of a few hundred, the product is 0 or ∞ to a "
+            "computer: sum logarithms.",
+            "it is what the definition says, letter by letter.",
+        ),
+        Mistake(
+            "the squared error",
+            lambda x, mean, scale: (
+                (x - mean).square().flatten(1).sum(dim=1) / scale
+                + x[0].numel() * math.log(2 * scale)
+            ),
+            "You squared the error; a Laplace has its absolute value.",
+            "every other loss so far was a squared error.",
+        ),
+        Mistake(
+            "log b for log 2b",
+            lambda x, mean, scale: (
+                laplace_distortion(x, mean, scale) - x[0].numel() * math.log(2)
+            ),
+            "Your constant is log b; it is log 2b, for the density has two "
+            "sides.",
+            "half of the density would be exp(−t/b)/b, a distribution of its "
+            "own.",
+        ),
+        Mistake(
+            "multiplied by the scale",
+            lambda x, mean, scale: (
+                (x - mean).abs().flatten(1).sum(dim=1) * scale
+                + x[0].numel() * math.log(2 * scale)
+            ),
+            "You multiplied the error by b; it is measured in units of b.",
+            "a weight in a loss multiplies.",
+        ),
+        Mistake(
+            "the whole batch",
+            lambda x, mean, scale: laplace_distortion(x, mean, scale).mean(),
+            "You averaged or summed over the batch, too. One number for each "
+            "image is asked for.",
+            "losses are averaged over the batch.",
+            also=(
+                lambda x, mean, scale: laplace_distortion(
+                    x, mean, scale
+                ).sum(),
+            ),
         ),
         Mistake(
             "averaged over the pixels",
