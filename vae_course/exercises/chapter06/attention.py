@@ -43,12 +43,25 @@ def _inputs() -> Iterator[dict[str, Tensor]]:
     for shape, covered, dtype in (
         ((1, 3, 1, 2), (), torch.float32),
         ((2, 4, 3, 2), (2, 5), torch.float32),
+        ((1, 2, 1, 1), (), torch.float32),
         ((2, 5, 3, 4), (0, 3, 7, 11), torch.float64),
     ):
-        hidden = torch.zeros(shape[2:], dtype=torch.bool)
-        hidden.view(-1)[list(covered)] = True
         qkv = {name: 1.5 * torch.randn(shape, dtype=dtype) for name in "qkv"}
-        yield {**qkv, "hidden": hidden}
+        yield {**qkv, "hidden": _hiding(shape[2:], covered)}
+    # Scores in the hundreds. In the first image those of visible positions
+    # are negative, and a hidden one that is only low would win; in the second
+    # they are positive, and exp alone would overflow.
+    hidden = _hiding((2, 3), (1, 4))
+    q, k, v = torch.randn(3, 2, 4, 2, 3, dtype=torch.float64)
+    q, k = 25 * q.abs() + 10, 25 * k.abs() + 10
+    k[0] = torch.where(hidden, k[0], -k[0])
+    yield {"q": q, "k": k, "v": v, "hidden": hidden}
+
+
+def _hiding(shape: tuple[int, ...], covered: tuple[int, ...]) -> Tensor:
+    hidden = torch.zeros(shape, dtype=torch.bool)
+    hidden.view(-1)[list(covered)] = True
+    return hidden
 
 
 def _attend(q, k, v, hidden, divisor=None, softmax_dim=2, low=-torch.inf):
@@ -57,6 +70,19 @@ def _attend(q, k, v, hidden, divisor=None, softmax_dim=2, low=-torch.inf):
     scores = scores.masked_fill(hidden.flatten(), low)
     weights = scores.softmax(dim=softmax_dim)
     return (c @ weights.nan_to_num().transpose(1, 2)).reshape(q.shape)
+
+
+def _weights(q, k, hidden):
+    scores = q.flatten(2).transpose(1, 2) @ k.flatten(2)
+    scores = scores / math.sqrt(q.shape[1])
+    return scores.masked_fill(hidden.flatten(), -torch.inf).softmax(dim=2)
+
+
+def _bare_softmax(q, k, v, hidden):
+    scores = q.flatten(2).transpose(1, 2) @ k.flatten(2)
+    weights = (scores / math.sqrt(q.shape[1])).exp() * ~hidden.flatten()
+    weights = weights / weights.sum(dim=2, keepdim=True)
+    return (v.flatten(2) @ weights.transpose(1, 2)).reshape(q.shape)
 
 
 def _scrambled(q, k, v, hidden):
@@ -105,7 +131,8 @@ position asks (`q`), each position offers (`k`), and each hands over (`v`). The
 weight of position j for position i is the softmax over j of the inner product
 of their C numbers, divided by $\\sqrt C$. Nobody may look at a position that
 is `hidden`, such as the padding of an image: its weight is 0, and the others
-still sum to 1. Do it by hand, with `@` and `softmax`.""",
+still sum to 1. Scores may be in the hundreds, and gradients must reach all
+three. Do it by hand, with `@` and `softmax`.""",
     solution=spatial_attention,
     why="""\
 An image is a set of H·W vectors with C numbers each; `flatten(2)` keeps the
@@ -208,6 +235,44 @@ autoencoder itself hides nothing; the text encoder beside it does.""",
             "A score of 0 is no weight of 0: the softmax makes it e⁰ = 1 "
             "beside the others. The score that vanishes is −∞.",
             "masks multiply by zero elsewhere.",
+        ),
+        Mistake(
+            "hidden scores not low enough",
+            lambda q, k, v, hidden: _attend(q, k, v, hidden, low=-100.0),
+            "Your hidden scores are low, but others can be lower: then the "
+            "hidden position wins. Only −∞, or a number of its kind, such as "
+            "−10⁹, is below all.",
+            "e⁻¹⁰⁰ is nothing beside e⁰, and scores mostly are near 0.",
+            also=tuple(
+                lambda q, k, v, hidden, low=low: _attend(
+                    q, k, v, hidden, low=low
+                )
+                for low in (-10.0, -20.0, -50.0, -99.0)
+            ),
+        ),
+        Mistake(
+            "exp without a shift",
+            _bare_softmax,
+            "The formula is right, and the computer cannot follow: a score in "
+            "the hundreds is ∞ after exp. `softmax` subtracts the largest "
+            "score first.",
+            "it is the definition of the softmax, letter by letter.",
+        ),
+        Mistake(
+            "weights without a gradient",
+            lambda q, k, v, hidden: _attend(q.detach(), k.detach(), v, hidden),
+            "The values are right, but no gradient reaches q and k: the "
+            "weights could not be learned.",
+            "weights look like numbers that one multiplies with.",
+        ),
+        Mistake(
+            "the weights the wrong way round",
+            lambda q, k, v, hidden: (
+                v.flatten(2) @ _weights(q, k, hidden)
+            ).reshape(q.shape),
+            "Your weights are not transposed: each position *gives* where it "
+            "should gather.",
+            "the matrix is square, and fits either way.",
         ),
         Mistake(
             "hidden after the softmax",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.engine.results import Flaw, a_tensor
+from vae_course.exercises.engine.trying import VALUE
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def group_norm(x, groups, eps):
@@ -39,12 +42,51 @@ def _activations() -> Iterator[dict[str, Any]]:
         # A variance as small as eps: here it matters where eps stands.
         ((3, 8, 3, 2), 2, 0.1, 1e-2, torch.float32),
         ((2, 6, 3, 3), 2, 3e-3, 1e-6, torch.float64),
+        ((1, 3, 2, 3), 1, 1.0, 1e-3, torch.float32),
+        ((3, 4, 1, 1), 2, 1.0, 1e-2, torch.float64),
         # Nearly flat: eps alone keeps the result small.
-        ((2, 4, 4, 4), 2, 1e-2, 1e-2, torch.float32),
+        ((2, 4, 4, 4), 2, 2e-3, 1e-2, torch.float32),
     ):
         offset = size * torch.arange(shape[1]).view(1, -1, 1, 1)
         x = size * torch.randn(shape, dtype=dtype) + offset.to(dtype)
         yield {"x": x, "groups": groups, "eps": eps}
+
+
+def _trials() -> Iterator[Trial]:
+    for arguments in _activations():
+        x, groups, eps = arguments.values()
+        exact = x.double().requires_grad_()
+        right = F.group_norm(exact, groups, eps=eps)
+        yield Trial(
+            arguments,
+            {VALUE: right.detach(), _GRADIENT: _slope(right, exact)},
+            _values_and_slope,
+        )
+
+
+_GRADIENT = "gradient with respect to x"
+
+
+def _values_and_slope(
+    attempt: Callable, x: Tensor, groups: int, eps: float
+) -> dict[str, Any]:
+    """The result, and what reaches x from it."""
+    y = a_tensor(attempt(x, groups, eps), x.shape, x)
+    x = x.detach().clone().requires_grad_()
+    again = a_tensor(attempt(x, groups, eps), x.shape, x)
+    return {VALUE: y, _GRADIENT: _slope(again, x)}
+
+
+def _slope(y: Tensor, x: Tensor) -> Tensor | Flaw:
+    """The gradient of a weighted sum: the plain one is 0, whatever x is."""
+    weights = torch.linspace(-1, 2, y.numel(), dtype=y.dtype).cos()
+    gradient = None
+    if y.requires_grad:
+        total = (weights.view(y.shape) * y).sum()
+        (gradient,) = torch.autograd.grad(total, x, allow_unused=True)
+    if gradient is None:
+        return Flaw("no gradient", "No gradient comes back to `x`.", "x")
+    return gradient
 
 
 def _over(x, view, dims, eps, correction=0):
@@ -79,15 +121,16 @@ Write group norm without its learned scale and shift: the channels are divided
 into `groups` of neighbours, and each group of each image gets mean 0 and
 variance 1, over its channels and all positions at once. `eps` is added to the
 variance, inside the root. The variance is the plain mean of the squared
-deviations from the mean: divide by the number of values, not by one less.""",
+deviations from the mean: divide by the number of values, not by one less. The
+layer is trained, so gradients pass to `x`, also through mean and variance.""",
     solution=group_norm,
     why="""\
 `reshape` puts everything that shares its statistics on one axis: a channel's
 neighbours and all its pixels. Nothing is averaged over the batch, so an image
 is treated alike whatever stands beside it and however large the batch is.
 `F.group_norm(x, groups, eps=eps)` is the same.""",
-    proved="your group norm equals PyTorch's, down to variances as small as "
-    "eps.",
+    proved="your group norm equals PyTorch's, and so does its gradient, down "
+    "to variances as small as eps.",
     hints=(
         "Which numbers share a mean? For one image: the pixels of how many "
         "channels?",
@@ -96,10 +139,7 @@ is treated alike whatever stands beside it and however large the batch is.
         "Take mean and variance over dim 2 with keepdim, subtract, divide by "
         "the root of variance + eps, and reshape back to x.shape.",
     ),
-    trials=lambda: trials_against(
-        lambda x, groups, eps: F.group_norm(x, groups, eps=eps),
-        _activations(),
-    ),
+    trials=_trials,
     mistakes=(
         Mistake(
             "batch norm",
@@ -195,6 +235,65 @@ is treated alike whatever stands beside it and however large the batch is.
             "was trained with 1e-6.",
             "1e-5 is what PyTorch takes when nobody says otherwise.",
             also=(lambda x, groups, eps: F.group_norm(x, groups),),
+        ),
+        Mistake(
+            "statistics without a gradient",
+            lambda x, groups, eps: (
+                (_grouped(x, groups) - _grouped(x, groups).mean(2, True).data)
+                / (
+                    _grouped(x, groups).var(2, correction=0, keepdim=True)
+                    + eps
+                )
+                .sqrt()
+                .detach()
+            ).reshape(x.shape),
+            "The values are right, but mean and variance are cut off from "
+            "x: to the backward pass they are constants.",
+            "statistics look like numbers about the data. Here they are part "
+            "of the function.",
+            also=(
+                lambda x, groups, eps: (
+                    (_grouped(x, groups) - _grouped(x, groups).mean(2, True))
+                    / (
+                        _grouped(x, groups).var(2, correction=0, keepdim=True)
+                        + eps
+                    )
+                    .sqrt()
+                    .detach()
+                ).reshape(x.shape),
+                lambda x, groups, eps: (
+                    (
+                        _grouped(x, groups)
+                        - _grouped(x, groups).mean(2, True).detach()
+                    )
+                    / (
+                        _grouped(x, groups).var(2, correction=0, keepdim=True)
+                        + eps
+                    ).sqrt()
+                ).reshape(x.shape),
+            ),
+        ),
+        Mistake(
+            "no gradient at all",
+            lambda x, groups, eps: group_norm(x, groups, eps).detach(),
+            "The values are right, but no gradient comes back to x.",
+            "a norm seems to have nothing to learn. What stands before it "
+            "has.",
+        ),
+        Mistake(
+            "divided by the variance",
+            lambda x, groups, eps: _centred(
+                x, groups, lambda variance: variance + eps
+            ),
+            "You divide by the variance; its root makes the variance 1.",
+            "the variance is what is at hand.",
+        ),
+        Mistake(
+            "over the batch, too",
+            lambda x, groups, eps: _over(x, (len(x), groups, -1), (0, 2), eps),
+            "Your groups reach over all images of the batch. Each image has "
+            "statistics of its own.",
+            "batch norm does it so, channel by channel.",
         ),
         Mistake(
             "the mean stays",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from vae_course import metrics
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.engine.results import a_list, a_tensor, something
+from vae_course.exercises.engine.trying import VALUE
+from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 def psnr(x, y):
@@ -27,19 +29,34 @@ def psnr(x, y):
     return 10 * torch.log10(2**2 / error)
 
 
-def _pairs() -> Iterator[dict[str, Tensor]]:
-    yield {
+def _pairs() -> Iterator[Trial]:
+    first = {
         "x": torch.tensor([1.0, -1.0]).view(1, 1, 1, 2),
         "y": torch.tensor([0.8, -1.0]).view(1, 1, 1, 2),
     }
-    for shape, dtype in (
-        ((3, 3, 4, 4), torch.float32),
-        ((4, 1, 5, 3), torch.float64),
+    yield _trial(first)
+    for shape, small, dtype in (
+        ((3, 3, 4, 4), -2, torch.float32),
+        ((4, 1, 5, 3), -7, torch.float64),  # 140 decibels
+        ((1, 2, 3, 2), -1, torch.float32),
     ):
         x = 2 * torch.rand(shape, dtype=dtype) - 1
         noise = torch.randn(shape, dtype=dtype)
-        sizes = torch.logspace(-2, -0.3, len(x), dtype=dtype)
-        yield {"x": x, "y": x + sizes.view(-1, 1, 1, 1) * noise}
+        sizes = torch.logspace(small, -0.3, len(x), dtype=dtype)
+        yield _trial({"x": x, "y": x + sizes.view(-1, 1, 1, 1) * noise})
+
+
+def _trial(pair: dict[str, Tensor]) -> Trial:
+    x, y = ((each.double() + 1) / 2 for each in pair.values())
+    return Trial(pair, {VALUE: metrics.psnr(x, y, 1.0)}, _numbers)
+
+
+def _numbers(attempt: Callable, x: Tensor, y: Tensor) -> Tensor:
+    """One number an image: in a tensor, or a list. No gradient is needed."""
+    found = something(attempt(x, y))
+    if isinstance(found, Tensor):
+        return a_tensor(found, (len(x),), x)
+    return torch.tensor(a_list(found, length=len(x)), dtype=torch.float64)
 
 
 def _mse(x: Tensor, y: Tensor) -> Tensor:
@@ -68,10 +85,7 @@ shifts every result by 6.02 dB, as if the error had changed four times.""",
         "each image. `torch.log10` is the logarithm that is meant, and a "
         "decibel is a tenth of a bel: hence the 10.",
     ),
-    trials=lambda: trials_against(
-        lambda x, y: metrics.psnr((x + 1) / 2, (y + 1) / 2, 1.0),
-        _pairs(),
-    ),
+    trials=_pairs,
     mistakes=(
         Mistake(
             "a range of 1",
@@ -100,6 +114,62 @@ shifts every result by 6.02 dB, as if the error had changed four times.""",
             "and the worst image rules it.",
             "`mean()` without a dimension averages everything.",
             also=(lambda x, y: (10 * torch.log10(4 / _mse(x, y))).mean(),),
+        ),
+        Mistake(
+            "the image's own peak",
+            lambda x, y: 10 * torch.log10(x.max() ** 2 / _mse(x, y)),
+            "You took the largest pixel of the images for the range. The "
+            "range is what is possible, from −1 to 1, and the same for all.",
+            "the P stands for *peak*.",
+            also=(
+                lambda x, y: (
+                    10
+                    * torch.log10(
+                        x.flatten(1).max(dim=1).values ** 2 / _mse(x, y)
+                    )
+                ),
+                lambda x, y: (
+                    10 * torch.log10((x.max() - x.min()) ** 2 / _mse(x, y))
+                ),
+                lambda x, y: (
+                    10
+                    * torch.log10(
+                        (
+                            x.flatten(1).max(dim=1).values
+                            - x.flatten(1).min(dim=1).values
+                        )
+                        ** 2
+                        / _mse(x, y)
+                    )
+                ),
+            ),
+        ),
+        Mistake(
+            "upside down",
+            lambda x, y: 10 * torch.log10(_mse(x, y) / 4),
+            "The error stands above and the range below: your numbers have "
+            "the wrong sign.",
+            "a ratio can be taken two ways.",
+        ),
+        Mistake(
+            "without the ten",
+            lambda x, y: torch.log10(4 / _mse(x, y)),
+            "Those are bels: ten decibels each.",
+            "the logarithm is all that matters, up to a factor.",
+        ),
+        Mistake(
+            "the absolute error",
+            lambda x, y: (
+                20 * torch.log10(2 / (x - y).abs().flatten(1).mean(dim=1))
+            ),
+            "You took the mean absolute error; it is the root of the mean "
+            "squared one.",
+            "with 20 in front the error enters unsquared.",
+            also=(
+                lambda x, y: (
+                    10 * torch.log10(4 / (x - y).abs().flatten(1).mean(dim=1))
+                ),
+            ),
         ),
         Mistake(
             "twenty for ten",

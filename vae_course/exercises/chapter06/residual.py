@@ -60,6 +60,12 @@ def _in_place(x, norm1, conv1, norm2, conv2):
     return x
 
 
+def _activated_in_place(x, norm1, conv1, norm2, conv2):
+    with torch.no_grad():
+        h = conv1(norm1(F.silu(x, inplace=True)))
+    return x + conv2(F.silu(norm2(h)))
+
+
 def _with(activation):
     def block(x, norm1, conv1, norm2, conv2):
         h = conv1(activation(norm1(x)))
@@ -74,7 +80,8 @@ RESIDUAL = Exercise(
     prompt="""\
 Write the block that most of Stable Diffusion's autoencoder consists of. The
 layers are given; the order is *norm, SiLU, convolution*, twice, and the input
-is added at the end. The caller's `x` must stay as it is.""",
+is added at the end. The caller's `x` must stay as it is, and gradients must
+come back to it.""",
     solution=residual_block,
     why="""\
 Norm and activation stand *before* each convolution (the pre-activation order
@@ -158,10 +165,61 @@ the same way.""",
             "a variable was overwritten on the way: x = F.silu(norm1(x)).",
         ),
         Mistake(
-            "added in place",
+            "GELU for SiLU",
+            _with(F.gelu),
+            "The activation is GELU, x · Φ(x). SiLU is x · sigmoid(x).",
+            "the two look the same in a plot, and transformers have GELU.",
+            also=(_with(lambda h: F.gelu(h, approximate="tanh")),),
+        ),
+        Mistake(
+            "activated after the sum",
+            lambda x, norm1, conv1, norm2, conv2: F.silu(
+                residual_block(x, norm1, conv1, norm2, conv2)
+            ),
+            "You apply SiLU to the sum. Nothing stands behind it here, so "
+            "that the identity runs through all blocks untouched.",
+            "the first residual networks ended their blocks so.",
+        ),
+        Mistake(
+            "the first layers twice",
+            lambda x, norm1, conv1, norm2, conv2: residual_block(
+                x, norm1, conv1, norm1, conv1
+            ),
+            "The second round uses the layers of the first. It has a norm "
+            "and a convolution of its own.",
+            "a line was copied, and a number in it stayed.",
+            also=(
+                lambda x, norm1, conv1, norm2, conv2: residual_block(
+                    x, norm1, conv1, norm1, conv2
+                ),
+                lambda x, norm1, conv1, norm2, conv2: residual_block(
+                    x, norm1, conv1, norm2, conv1
+                ),
+            ),
+        ),
+        Mistake(
+            "the norms left out",
+            lambda x, norm1, conv1, norm2, conv2: (
+                x + conv2(F.silu(conv1(F.silu(x))))
+            ),
+            "Neither norm is used.",
+            "on small activations it makes little difference.",
+        ),
+        Mistake(
+            "the activation before the norm",
+            lambda x, norm1, conv1, norm2, conv2: (
+                x + conv2(norm2(F.silu(conv1(norm1(F.silu(x))))))
+            ),
+            "You activate first and normalise then. The order is norm, SiLU, "
+            "convolution.",
+            "two of three names change places easily.",
+        ),
+        Mistake(
+            "x itself is changed",
             _in_place,
-            "Your block adds into x itself, so the caller's tensor changes.",
-            "`x += h` saves memory, and is one character shorter.",
+            "Your block writes into x, so the caller's tensor changes.",
+            "`x += h`, or an activation with `inplace=True`, saves memory.",
+            also=(_activated_in_place,),
         ),
     ),
     alternatives=(

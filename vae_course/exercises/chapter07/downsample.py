@@ -42,6 +42,7 @@ def _inputs() -> Iterator[dict[str, Tensor]]:
         (1, 1, 1, 2, 2, torch.float32),
         (2, 2, 3, 4, 6, torch.float32),
         (1, 3, 2, 8, 4, torch.float64),
+        (3, 2, 1, 6, 2, torch.float32),
     ):
         yield {
             "x": torch.randn(batch, channels, height, width, dtype=dtype),
@@ -62,7 +63,8 @@ DOWNSAMPLE = Exercise(
     prompt="""\
 Write the layer that halves an image in Stable Diffusion's encoder: a 3×3
 convolution with stride 2, after a padding of zeros at the **right and the
-bottom only**.""",
+bottom only**. It stands in the middle of a network: let the gradient through
+to `x`.""",
     solution=downsample,
     why="""\
 `F.pad` takes the sides from the last axis on: left, right, top, bottom. The
@@ -71,8 +73,8 @@ one pixel further up and to the left. After three such layers the code looks
 1 + 2 + 4 = 7 pixels away from where its decoder draws. Right and bottom is
 where TensorFlow's padding "same" adds a missing pixel; from there the layer
 was ported.""",
-    proved="your layer pads where Stable Diffusion pads: at the right and at "
-    "the bottom.",
+    proved="your layer pads where Stable Diffusion pads, at the right and at "
+    "the bottom, and lets the gradient through.",
     hints=(
         "With an even height, stride 2 and a kernel of 3, how many rows are "
         "missing? Where are they added?",
@@ -81,9 +83,7 @@ was ported.""",
         "F.pad(x, (left, right, top, bottom)), then F.conv2d with stride=2 "
         "and no padding.",
     ),
-    trials=lambda: trials_against(
-        _windows, _inputs(), ("x", "weight", "bias")
-    ),
+    trials=lambda: trials_against(_windows, _inputs(), ["x"]),
     mistakes=(
         Mistake(
             "padding on both sides",
@@ -118,9 +118,54 @@ was ported.""",
         Mistake(
             "the edge repeated",
             _padded((0, 1, 0, 1), "replicate"),
-            "You repeat the last row and column; the padding is zero.",
+            "Your padding repeats pixels of the image; it is zero.",
             "repeating the edge is kinder to images, and was not what the "
             "weights were trained with.",
+            also=(
+                _padded((0, 1, 0, 1), "reflect"),
+                _padded((0, 1, 0, 1), "circular"),
+            ),
+        ),
+        Mistake(
+            "the bias is forgotten",
+            lambda x, weight, bias: F.conv2d(
+                F.pad(x, (0, 1, 0, 1)), weight, stride=2
+            ),
+            "The bias is not added.",
+            "many convolutions have none.",
+        ),
+        Mistake(
+            "the padding is not zero",
+            lambda x, weight, bias: F.conv2d(
+                F.pad(x, (0, 1, 0, 1), value=1.0), weight, bias, stride=2
+            ),
+            "Your padding is 1; it is zero.",
+            "padding has a value, and somebody has to choose it.",
+        ),
+        Mistake(
+            "width and height exchanged",
+            lambda x, weight, bias: F.conv2d(
+                F.pad(x.transpose(2, 3), (0, 1, 0, 1)), weight, bias, stride=2
+            ).transpose(2, 3),
+            "Height and width have changed places under the kernel.",
+            "after a transpose everything fits again.",
+            also=(
+                lambda x, weight, bias: F.conv2d(
+                    F.pad(x, (0, 1, 0, 1)),
+                    weight.transpose(2, 3),
+                    bias,
+                    stride=2,
+                ),
+            ),
+        ),
+        Mistake(
+            "a kernel turned round",
+            lambda x, weight, bias: F.conv2d(
+                F.pad(x, (0, 1, 0, 1)), weight.flip(2, 3), bias, stride=2
+            ),
+            "You turned the kernel round, as convolution does in mathematics. "
+            "In networks it is not turned.",
+            "the word is the same.",
         ),
         Mistake(
             "no padding",

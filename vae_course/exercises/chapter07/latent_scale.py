@@ -23,18 +23,27 @@ def latent_scale(z):
 
 
 def _trials() -> Iterator[Trial]:
-    for batch, channels, size in ((2, 2, 16), (8, 4, 12), (3, 16, 20)):
-        # Channels of unlike mean and spread, as in a trained model.
+    for batch, channels, size, unit in (
+        (2, 2, 16, 1.0),
+        (8, 4, 12, 1.0),
+        (1, 4, 20, 0.01),
+        (3, 16, 20, 200.0),
+    ):
+        # Channels of unlike mean and spread, as in a trained model; and
+        # images and rows, so that none stands for all.
         spread = torch.linspace(1.0, 7.0, channels).view(1, -1, 1, 1)
         centre = torch.linspace(-4.0, 9.0, channels).view(1, -1, 1, 1)
         bright = torch.linspace(0.5, 1.5, batch).view(-1, 1, 1, 1)
-        z = torch.randn(batch, channels, size, size) * spread * bright + centre
+        offset = torch.linspace(3.0, -5.0, batch).view(-1, 1, 1, 1)
+        above = torch.linspace(-2.0, 4.0, size).view(1, 1, -1, 1)
+        z = torch.randn(batch, channels, size, size) * spread * bright
+        z = unit * (z + centre + offset + above)
         exact = 1 / z.double().std(correction=0).item()
         yield Trial(
             {"z": z},
             exact,
-            tolerance=1e-3 * exact,
-            likeness=2e-3 * exact,
+            tolerance=1e-3 * exact / (1 + exact),
+            likeness=1e-3 * exact / (1 + exact),
             shown=f"{batch} latents of {channels}×{size}×{size}",
         )
 
@@ -92,7 +101,10 @@ matters, SD3 and Flux subtract a shift first.""",
             "takes one over all numbers, so unlike means count as spread.",
             "normalising each channel is the better idea, and later models "
             "do it. This number is not that.",
-            also=(lambda z: (1 / z.std(dim=(0, 2, 3))).mean(),),
+            also=(
+                lambda z: (1 / z.std(dim=(0, 2, 3))).mean(),
+                lambda z: 1 / z.var(dim=(0, 2, 3)).mean().sqrt(),
+            ),
         ),
         Mistake(
             "each image by itself",
@@ -100,6 +112,43 @@ matters, SD3 and Flux subtract a shift first.""",
             "You averaged the standard deviations of the images; it is one "
             "over all images.",
             "statistics are often kept for each image.",
+            also=(
+                lambda z: (1 / z.std(dim=(1, 2, 3))).mean(),
+                lambda z: 1 / z.var(dim=(1, 2, 3)).mean().sqrt(),
+            ),
+        ),
+        Mistake(
+            "each position by itself",
+            lambda z: 1 / z.std(dim=(0, 1)).mean(),
+            "You averaged standard deviations over the positions; it is one "
+            "over all numbers.",
+            "`dim` has to be something, and two of four look like enough.",
+            also=(
+                lambda z: 1 / z.std(dim=(2, 3)).mean(),
+                lambda z: 1 / z.std(dim=1).mean(),
+            ),
+        ),
+        Mistake(
+            "Stable Diffusion's own number",
+            lambda z: 0.18215,
+            "That is the number of one set of weights; the recipe computes "
+            "it from the latents it is given.",
+            "it stands in the text.",
+        ),
+        Mistake(
+            "the mean absolute deviation",
+            lambda z: 1 / (z - z.mean()).abs().mean(),
+            "You averaged absolute deviations; the standard deviation is the "
+            "root of the mean square.",
+            "both measure a spread, and differ by a quarter for a Gaussian.",
+        ),
+        Mistake(
+            "one over the range",
+            lambda z: 1 / (z.max() - z.min()),
+            "You divide by the range. Unit *variance* is wanted, and a range "
+            "grows with the number of samples.",
+            "images are scaled by their range.",
+            also=(lambda z: 1 / z.abs().max(), lambda z: 1 / z.max()),
         ),
         Mistake(
             "one image alone",

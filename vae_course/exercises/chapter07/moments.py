@@ -41,14 +41,20 @@ def _inputs() -> Iterator[dict[str, Tensor]]:
     }
     for batch, channels, size, dtype in (
         (2, 4, 2, torch.float32),
+        (1, 3, 3, torch.float32),
         (3, 2, 3, torch.float64),
     ):
         moments = torch.randn(batch, 2 * channels, size, size, dtype=dtype)
-        moments[0, channels, 0, 0] = 40.0  # must be clamped to 20
-        moments[0, channels, 0, 1] = 25.0
         noise = torch.randn(batch, channels, size, size, dtype=dtype)
-        moments[-1, channels, 1, 1] = -40.0  # must be clamped to −30
-        noise[-1, 0, 1, 1] = 1e8  # or nobody would see it
+        # Beyond the clamp, and just inside. Half of 50 is beyond 20, too; at
+        # a bound itself the gradient would be a matter of taste.
+        far = torch.tensor([50.0, 25.0, 17.0, -40.0], dtype=dtype)
+        moments[0, channels].view(-1)[:4] = far
+        noise[0, 0, 1, 1] = 1e8  # or nobody would see the −40
+        means = torch.tensor([90.0, -70.0], dtype=dtype)  # stay as they are
+        moments[-1, channels - 1].view(-1)[:2] = means
+        if size > 2:
+            moments[-1, -1, 2, 2], noise[-1, -1, 2, 2] = -27.0, 1e7
         yield {"moments": moments, "noise": noise}
 
 
@@ -72,7 +78,8 @@ MOMENTS = Exercise(
     prompt="""\
 The encoder ends in 2·C channels: first C means, then C log-variances. Draw a
 latent from them with the noise that is given, and clamp the log-variance to
-[−30, 20] before anything else is done to it.""",
+[−30, 20] before anything else is done to it. An encoder learns through it, so
+gradients must reach the moments.""",
     solution=draw_latent,
     why="""\
 Half the channels are means and half are log-variances, in this order; σ is the
@@ -88,7 +95,7 @@ C channels: the split comes before the draw.""",
         "Clamp log_var to (−30, 20), halve it, take exp: that is σ. Then "
         "μ + σ · noise.",
     ),
-    trials=lambda: trials_against(_by_torch, _inputs(), ("moments", "noise")),
+    trials=lambda: trials_against(_by_torch, _inputs(), ["moments"]),
     mistakes=(
         Mistake(
             "the ½ is missing",
@@ -129,8 +136,8 @@ C channels: the split comes before the draw.""",
         Mistake(
             "no clamp",
             _with(lambda log_var: (0.5 * log_var).exp()),
-            "The log-variance is not clamped: at 40 your σ is e²⁰, about half "
-            "a thousand million.",
+            "The log-variance is not clamped: at 50 your σ is e²⁵, about "
+            "seventy thousand million.",
             "in a trained model the clamp never acts, so no picture shows it.",
         ),
         Mistake(
@@ -140,6 +147,38 @@ C channels: the split comes before the draw.""",
             "overflowing, the lower one σ from vanishing; both are there.",
             "one end is the trouble that one has just met.",
             also=(_with(lambda log_var: (0.5 * log_var.clamp(max=20)).exp()),),
+        ),
+        Mistake(
+            "the means are clamped, too",
+            lambda moments, noise: draw_latent(moments.clamp(-30, 20), noise),
+            "You clamp all moments. The bounds are for the log-variances; a "
+            "mean may be anything.",
+            "`moments.clamp(…)` before the split is one line for both.",
+        ),
+        Mistake(
+            "σ is clamped",
+            _with(lambda log_var: (0.5 * log_var).exp().clamp(-30, 20)),
+            "You clamp σ. The bounds are for log σ²: σ itself lies between "
+            "e⁻¹⁵ and e¹⁰.",
+            "the clamp comes last in a diagram.",
+        ),
+        Mistake(
+            "no gradient to the moments",
+            lambda moments, noise: draw_latent(moments.detach(), noise),
+            "Your latents are right, but no gradient reaches the moments.",
+            "drawing feels like the end of the road.",
+        ),
+        Mistake(
+            "no gradient to σ",
+            lambda moments, noise: (
+                moments.chunk(2, dim=1)[0]
+                + (
+                    0.5 * moments.chunk(2, dim=1)[1].detach().clamp(-30, 20)
+                ).exp()
+                * noise
+            ),
+            "The gradient reaches the means, but not the log-variances.",
+            "the values are right; only the backward pass shows it.",
         ),
         Mistake(
             "clamped after halving",

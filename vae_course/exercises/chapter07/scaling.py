@@ -37,6 +37,7 @@ def _inputs() -> Iterator[dict[str, Any]]:
         (0.18215, 0.0, torch.float64),
     ):
         z = 4 * torch.randn(2, 4, 3, 3, dtype=dtype)
+        z[0, :, 0, 0] *= 30  # an outlier is scaled like the rest
         yield {"z": z, "scale": scale, "shift": shift}
 
 
@@ -72,7 +73,7 @@ picture and no error.""",
         "as it was.",
     ),
     trials=lambda: trials_against(
-        lambda z, scale, shift: scale * z - scale * shift, _inputs(), ("z",)
+        lambda z, scale, shift: scale * z - scale * shift, _inputs()
     ),
     mistakes=(
         Mistake(
@@ -80,6 +81,34 @@ picture and no error.""",
             _in_place,
             "Your code writes into the caller's latent.",
             "`z *= scale` is short and saves memory.",
+        ),
+        Mistake(
+            "the shift is scaled twice",
+            lambda z, scale, shift: (z - shift * scale) * scale,
+            "You scaled the shift before subtracting it, and once more with "
+            "the rest. It is in the units of the unscaled latent.",
+            "scale belongs to everything, it seems.",
+            also=(lambda z, scale, shift: z - shift * scale,),
+        ),
+        Mistake(
+            "the scale is forgotten",
+            lambda z, scale, shift: z - shift,
+            "The shift is subtracted, and the scale left out.",
+            "one of two numbers is quickly forgotten.",
+        ),
+        Mistake(
+            "subtracted the wrong way round",
+            lambda z, scale, shift: (shift - z) * scale,
+            "You subtracted the latent from the shift: your latents have the "
+            "wrong sign.",
+            "“subtract the shift” names the shift alone.",
+        ),
+        Mistake(
+            "statistics of the batch",
+            lambda z, scale, shift: (z - z.mean()) / z.std(),
+            "You standardised by mean and spread of this batch. The two "
+            "numbers are the model's, the same for every batch.",
+            "they were found so, once, before the model was trained.",
         ),
         Mistake(
             "scale first",
