@@ -80,6 +80,12 @@ class Config:
             raise ValueError(
                 f"scaling_factor must be positive, got {self.scaling_factor}."
             )
+        if self.layers_per_block > 64 or len(self.block_out_channels) > 16:
+            raise ValueError(
+                f"layers_per_block={self.layers_per_block} with "
+                f"{len(self.block_out_channels)} levels: no autoencoder has "
+                "more than 64 and 16."
+            )
         widths, groups = self.block_out_channels, self.norm_num_groups
         whole = all(type(w) is int and 0 < w < 2**16 for w in widths)
         if not widths or not whole or any(w % groups for w in widths):

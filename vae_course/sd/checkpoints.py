@@ -35,7 +35,15 @@ from vae_course.sd.weights import (
 )
 
 WEIGHTS = "diffusion_pytorch_model"  # what diffusers calls the file
-ENDINGS = (".safetensors", ".fp16.safetensors", ".bin")
+# What a folder may hold, the best first: whole numbers before half ones, and
+# files that cannot run code before those that could.
+ENDINGS = (
+    *(".safetensors", ".safetensors.index.json", ".fp16.safetensors"),
+    *(".fp16.safetensors.index.json", ".bin", ".fp16.bin"),
+)
+# What may stand before the names: in a whole Stable Diffusion checkpoint, in
+# an all-in-one file, in what a wrapper of several devices has saved.
+PREFIXES = ("first_stage_model.", "vae.", "module.", "")
 # What else stands in a checkpoint tells which family its autoencoder is of.
 FAMILY = {
     "cond_stage_model.": "sd1",
@@ -74,8 +82,8 @@ def load(
     path, described = _locate(source)
     if config is not None:
         config = preset(config)
-    elif described is not None:
-        config = parse_config(described)
+    if described is not None:
+        config = _agreed(described, config)
     with open_weights(path) as weights:
         config = config or _guess(weights)
         vae, names, problems = _match(weights, config)
@@ -173,6 +181,28 @@ def compvis_name(name: str, levels: int) -> str:
     )
 
 
+def _agreed(described: Path, config: Config | None) -> Config:
+    """The folder's own configuration, if nobody asked for another."""
+    own = parse_config(described)
+    if config is None:
+        return own
+    differ = [
+        f"{f.name} is {getattr(own, f.name)!r} there and "
+        f"{getattr(config, f.name)!r} here"
+        for f in fields(Config)
+        # The size of the training images is a note, and changes no number.
+        if f.name != "sample_size"
+        and getattr(own, f.name) != getattr(config, f.name)
+    ]
+    if differ:
+        raise CheckpointError(
+            f"{described} describes another model than the config that was "
+            f"asked for: {'; '.join(differ)}. Nothing was loaded. Leave "
+            "config out to take the folder's own."
+        )
+    return config
+
+
 def parse_config(path: Path) -> Config:
     """Reads the ``config.json`` of diffusers.
 
@@ -180,10 +210,14 @@ def parse_config(path: Path) -> Config:
         CheckpointError: it is damaged, or describes what this model is not.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        # Some editors put a mark at the start, which utf-8-sig takes off.
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
         widths = tuple(found["block_out_channels"])
         levels = len(widths)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError),
+        *(RecursionError, MemoryError),
+    ) as error:
         raise CheckpointError(
             f"{path} is damaged, or describes no autoencoder: {error!r}."
         ) from error
@@ -196,6 +230,12 @@ def parse_config(path: Path) -> Config:
         "latents_mean": None,
         "latents_std": None,
     }
+    if found.get("act_fn") == "swish":  # another word for the same
+        found["act_fn"] = "silu"
+    for name, neutral in (("latents_mean", 0), ("latents_std", 1)):
+        values = found.get(name)
+        if isinstance(values, list) and all(v == neutral for v in values):
+            found[name] = None  # a shift by nothing, a scale by one
     for name, value in fixed.items():
         if found.get(name, value) != value:
             raise CheckpointError(
@@ -211,11 +251,13 @@ def parse_config(path: Path) -> Config:
     if values.get("shift_factor") is None:
         values["shift_factor"] = 0.0
     match values["sample_size"]:
-        case [height, _]:
+        case [height, *_]:
             values["sample_size"] = height
+        case None:
+            values["sample_size"] = 32
     try:
         return Config(**values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
@@ -280,9 +322,9 @@ def _match(
 
 def _short_names(weights: Weights) -> dict[str, str]:
     """The autoencoder's names in a file, without and with their prefix."""
-    prefix = "first_stage_model."
-    if not any(name.startswith(prefix) for name in weights.shapes):
-        prefix = ""
+    first = "encoder.conv_in.weight"
+    has = (p for p in PREFIXES if p + first in weights.shapes)
+    prefix = next(has, "")
     # A CompVis file holds the discriminator too, and may hold averages.
     rest = ("loss.", "model_ema.")
     short = {
@@ -291,11 +333,11 @@ def _short_names(weights: Weights) -> dict[str, str]:
         if name.startswith(prefix)
         and not name.removeprefix(prefix).startswith(rest)
     }
-    if "encoder.conv_in.weight" not in short:
-        first = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
+    if first not in short:
+        some = ", ".join(sorted(weights.shapes)[:3]) or "nothing"
         raise CheckpointError(
             f"{weights.path} holds no autoencoder of this family; among its "
-            f"names are {first}."
+            f"names are {some}."
         )
     return short
 
@@ -352,7 +394,7 @@ def _locate(source: str | os.PathLike) -> tuple[Path, Path | None]:
             f"{path} holds no autoencoder: a folder needs config.json and "
             f"{names[0]}, in it or in its vae/."
         )
-    if path.suffix not in SUFFIXES and re.fullmatch(
+    if path.suffix.lower() not in SUFFIXES and re.fullmatch(
         r"[\w.-]+/[\w.-]+", str(source)
     ):
         return _download(str(source))
