@@ -31,6 +31,7 @@ from vae_course.core import (
     check_batch,
     diagonal_gaussian,
 )
+from vae_course.sd.doubling import doubled
 from vae_course.sd.group_norm import GroupNorm
 
 
@@ -165,8 +166,8 @@ class ResnetBlock(nn.Module):
             self.conv_shortcut = nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(silu(self.norm1(x)))  # (B, out, H, W)
-        h = silu(self.norm2(h))  # on a line of its own: frees the h before
+        h = self.conv1(self.norm1(x, silu=True))  # (B, out, H, W)
+        h = self.norm2(h, silu=True)  # on a line of its own: frees h before
         h = self.conv2(h)
         return h.add_(self.conv_shortcut(x) if self.conv_shortcut else x)
 
@@ -235,14 +236,9 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        w = F.pad(self.conv.weight, (1, 1, 1, 1))  # (C, C, 5, 5)
-        w = w[..., 1:, :] + w[..., :-1, :]  # with (1, 1) along the height
-        w = w[..., 1:] + w[..., :-1]  # and along the width: (C, C, 4, 4)
-        # A transposed convolution takes (in, out, ·, ·) and turns its kernel.
-        w = w.transpose(0, 1).flip(2, 3)
-        w = w.contiguous(memory_format=torch.channels_last)
+        kernel = doubled(self.conv)  # (C, C, 4, 4)
         bias = self.conv.bias
-        return F.conv_transpose2d(x, w, bias, stride=2, padding=1)
+        return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
 
 
 class Level(nn.Module):
@@ -309,7 +305,7 @@ class Encoder(nn.Module):
         for layer in chain.from_iterable(self.down_blocks):
             x = layer(x)
         x = self.mid_block(x)
-        return self.conv_out(silu(self.conv_norm_out(x)))
+        return self.conv_out(self.conv_norm_out(x, silu=True))
 
 
 class Decoder(nn.Module):
@@ -334,7 +330,7 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(z))
         for layer in chain.from_iterable(self.up_blocks):
             x = layer(x)
-        return self.conv_out(silu(self.conv_norm_out(x)))  # no tanh after it
+        return self.conv_out(self.conv_norm_out(x, silu=True))  # no tanh after it
 
 
 def laplace_pixels(mean: Tensor) -> D.Independent:
@@ -377,8 +373,11 @@ class AutoencoderKL(VAE):
         # one pixel lie side by side; activations follow the weights.
         self.to(memory_format=torch.channels_last)
 
-    def moments(self, x: Tensor) -> Tensor:
-        """Means, then log-variances, of q(z|x): (B, 2C, H/f, W/f)."""
+    def moments(self, x: Tensor, encoder=None) -> Tensor:
+        """Means, then log-variances, of q(z|x): (B, 2C, H/f, W/f).
+
+        ``encoder`` computes them in place of the model's own.
+        """
         f = self.config.factor
         check_batch(x, (self.config.in_channels, *x.shape[-2:]), "images")
         h, w = x.shape[-2:]
@@ -390,12 +389,13 @@ class AutoencoderKL(VAE):
                 f"size is {nearest[0]}×{nearest[1]}: crop or resize to it, or "
                 "use reconstruct(x, pad=True)."
             )
-        moments = self.encoder(x)
+        moments = (encoder or self.encoder)(x)
         return self.quant_conv(moments) if self.quant_conv else moments
 
-    def encode(self, x: Tensor) -> D.Independent:
+    def encode(self, x: Tensor, encoder=None) -> D.Independent:
         """q(z|x), (B, 3, H, W) → a diagonal Gaussian over (C, H/f, W/f)."""
-        mean, log_var = self.moments(x).chunk(2, dim=1)  # (B, C, H/f, W/f)
+        moments = self.moments(x, encoder)
+        mean, log_var = moments.chunk(2, dim=1)  # (B, C, H/f, W/f) each
         # Keeps exp from overflowing, should a log-variance run away.
         return diagonal_gaussian(mean, log_var.clamp(-30, 20))
 
@@ -425,18 +425,21 @@ class AutoencoderKL(VAE):
         """Takes :meth:`scale` back: latents as :meth:`decode` wants them."""
         return z / self.config.scaling_factor + self.config.shift_factor
 
-    def reconstruct(self, x: Tensor, pad: bool = False, decode=None) -> Tensor:
+    def reconstruct(
+        self, x: Tensor, pad: bool = False, encode=None, decode=None
+    ) -> Tensor:
         """x̂, decoded from the mean of q(z|x) and clamped to [−1, 1].
 
         With ``pad`` images of any size are taken: the last row and column are
-        repeated up to the next multiple of f, and cut off again. ``decode``
-        may be :func:`vae_course.sd.strips.decode`, for images that are large.
+        repeated up to the next multiple of f, and cut off again. ``encode``
+        and ``decode`` may be those of :mod:`vae_course.sd.strips`, for images
+        that are large.
         """
         h, w = x.shape[-2:]
         if pad:
             f = self.config.factor
             x = F.pad(x, (0, -w % f, 0, -h % f), mode="replicate")
-        z = self.encode(x).mean
+        z = (encode(self, x) if encode else self.encode(x)).mean
         p = decode(self, z) if decode else self.decode(z)
         return p.mean.clamp(-1, 1)[..., :h, :w]
 
