@@ -196,8 +196,7 @@ def test_a_map_in_parts_has_the_moments_of_the_whole(mean, rows):
     moments = moments.of(3, layer.eps)
     for silu in (False, True):
         parts = [
-            layer.normalise(part, moments, silu)
-            for part in x.split(3, dim=2)
+            layer.normalise(part, moments, silu) for part in x.split(3, dim=2)
         ]
         expected = by_hand(layer, x)
         expected = F.silu(expected) if silu else expected

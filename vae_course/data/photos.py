@@ -8,6 +8,7 @@ images makes a data set of its own.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,21 +34,45 @@ class Patches(NamedTuple):
     name: str  # which photographs they are from
 
 
-def read_image(path: str | os.PathLike) -> Tensor:
+class TooLarge(Exception):
+    """An image of more pixels than were asked for."""
+
+    def __init__(self, pixels: int):
+        super().__init__(f"{pixels:,} pixels")
+        self.pixels = pixels
+
+
+def read_image(path: str | os.PathLike, most: int | None = None) -> Tensor:
     """An image file as bytes, (3, H, W), as a viewer would show it.
 
     Turned as its EXIF data says; grey, palette, 16-bit and CMYK images become
     RGB; what is transparent lies on white; of an animation the first frame.
 
+    Args:
+        path: the file.
+        most: pixels to take; None takes as many as Pillow holds for harmless.
+
     Raises:
-        DataError: the file is missing, damaged, or no image.
+        DataError: the file is missing, damaged, or no image; or, without
+            ``most``, so large that Pillow suspects an attack.
+        TooLarge: it has more than ``most`` pixels, none of which was read.
     """
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
+        with warnings.catch_warnings():
+            if most is not None:  # what follows looks at the size itself
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pixels = image.width * image.height
+                if most is not None and pixels > most:
+                    raise TooLarge(pixels)
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{path} is too large ({error}). Make it smaller."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise DataError(
             f"{path} cannot be read as an image ({error}). Check the path, or "

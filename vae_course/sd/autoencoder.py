@@ -330,7 +330,9 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(z))
         for layer in chain.from_iterable(self.up_blocks):
             x = layer(x)
-        return self.conv_out(self.conv_norm_out(x, silu=True))  # no tanh after it
+        return self.conv_out(
+            self.conv_norm_out(x, silu=True)
+        )  # no tanh after it
 
 
 def laplace_pixels(mean: Tensor) -> D.Independent:

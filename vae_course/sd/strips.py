@@ -222,9 +222,7 @@ class _Layers:
                 carried, again = tee(carried)
                 again = _normed(block.norm1, first, again)
                 inside = _convolved(block.conv1, again)
-            out = _convolved(
-                block.conv2, _normed(block.norm2, second, inside)
-            )
+            out = _convolved(block.conv2, _normed(block.norm2, second, inside))
             for y, x_strip in zip(out, carried, strict=True):
                 yield y.add_(shortcut(x_strip))
 
