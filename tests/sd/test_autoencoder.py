@@ -4,7 +4,11 @@
 ``load_state_dict`` with no mapping at all, which is itself a test of names.
 """
 
+import contextlib
+import copy
+import gc
 import math
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -14,6 +18,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vae_course.core import elbo, importance_weighted_bound, standard_normal
 from vae_course.metrics import latent_scale
@@ -25,6 +30,7 @@ from vae_course.sd import (
     Downsample,
     ResnetBlock,
     Upsample,
+    doubling,
     parameter_counts,
     strips,
 )
@@ -207,6 +213,73 @@ def test_upsample_is_repeat_then_convolve():
     torch.testing.assert_close(layer(x), layer.conv(repeated))
 
 
+def by_repeating(layer: Upsample, x: torch.Tensor) -> torch.Tensor:
+    return layer.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: layer.conv.weight.data.mul_(2),  # no count of changes
+        lambda layer: layer.conv.weight.data[0, 0, 1, 1].add_(1e-3),
+        lambda layer: nn.init.normal_(layer.conv.weight),
+        lambda layer: setattr(
+            layer.conv, "weight", nn.Parameter(torch.randn(5, 5, 3, 3))
+        ),
+        lambda layer: layer.load_state_dict(Upsample(5).state_dict()),
+        lambda layer: layer.load_state_dict(
+            Upsample(5).state_dict(), assign=True
+        ),
+        lambda layer: layer.double(),
+        lambda layer: layer.half().float(),
+        lambda layer: copy.deepcopy(layer).conv.weight.data.zero_(),
+    ],
+)
+def test_the_kept_kernel_follows_the_weights(change, grad):
+    layer, x = Upsample(5), torch.randn(2, 5, 3, 4)
+    with torch.no_grad():
+        layer(x)
+    change(layer)
+    x = x.to(layer.conv.weight.dtype)
+    with torch.set_grad_enabled(grad):
+        torch.testing.assert_close(layer(x), by_repeating(layer, x))
+
+
+def test_the_kernel_is_made_once_and_kept_out_of_sight(monkeypatch):
+    layer, x = Upsample(5), torch.randn(2, 5, 3, 4)
+    made, kernel = [], doubling.doubled_kernel
+
+    def count(weight):
+        made.append(weight)
+        return kernel(weight)
+
+    monkeypatch.setattr(doubling, "doubled_kernel", count)
+    before = copy.deepcopy(layer.__dict__).keys(), [*layer.state_dict()]
+    with torch.no_grad():
+        layer(x), layer(x), layer(x)
+    assert len(made) == 1
+    assert (layer.__dict__.keys(), [*layer.state_dict()]) == before
+    layer(x).sum().backward()  # a gradient passes through the sums
+    assert len(made) == 2 and layer.conv.weight.grad is not None
+    assert layer.conv not in doubling._made
+    gone = weakref.ref(layer.conv)
+    with torch.no_grad():
+        layer(x)
+    del layer, made[:]
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_kernel_made_in_inference_mode_serves_a_gradient():
+    layer, x = Upsample(5).requires_grad_(False), torch.randn(1, 5, 3, 4)
+    with torch.inference_mode():
+        layer(x)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad is not None
+
+
 def test_downsample_looks_right_and_down_only():
     layer = Downsample(1).double()
     nn.init.ones_(layer.conv.weight)
@@ -357,6 +430,8 @@ def test_bytes_are_refused():
         ({"shift_factor": float("nan")}, "shift_factor must be a finite"),
         ({"scaling_factor": "0.2"}, "scaling_factor must be a finite"),
         ({"scaling_factor": -1.0}, "scaling_factor must be positive"),
+        ({"scaling_factor": 10**400}, "scaling_factor must be a finite"),
+        ({"layers_per_block": 65535}, "no autoencoder has more than 64"),
     ],
 )
 def test_an_impossible_configuration_is_refused(change, words):
@@ -384,3 +459,71 @@ def test_latent_scale_gives_unit_variance():
     assert vae.scale(z).std().item() == pytest.approx(1, abs=0.01)
     with pytest.raises(ValueError, match="no images"):
         latent_scale(vae, x[:0])
+
+
+def large_means(name: str) -> tuple[AutoencoderKL, AutoencoderKL]:
+    """A model whose activations have means of about 100, and its double."""
+    config = CONFIGS[name]
+    ours, _ = twins(config, dtype=torch.float32)
+    with torch.no_grad():
+        for layer in ours.modules():
+            if isinstance(layer, nn.Conv2d) and layer.out_channels > 4:
+                layer.bias.add_(100)
+    return ours, copy.deepcopy(ours).double()
+
+
+def test_activations_of_large_mean_keep_their_digits():
+    ours, exact = large_means("no quant")
+    x = images(CONFIGS["no quant"], (6, 8), 1, torch.float32)
+    with torch.no_grad():
+        z = exact.encode(x.double()).mean
+        assert relative(ours.encode(x).mean, z) < 3e-5
+        image = exact.decode(z).mean
+        assert relative(ours.decode(z.float()).mean, image) < 3e-5
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_trace_serves_other_sizes(part):
+    vae, wide = AutoencoderKL("small"), {"encoder": 3, "decoder": 4}[part]
+    stage, side = getattr(vae, part), 96 if part == "encoder" else 24
+    traced = torch.jit.trace(stage, torch.randn(1, wide, side, side))
+    for size in ((side, side), (8, 12), (side + 4, side - 8)):
+        x = torch.randn(1, wide, *size)
+        with torch.no_grad():
+            assert relative(traced(x), stage(x)) < 1e-4
+
+
+def test_it_exports_with_sizes_of_its_own():
+    decoder = AutoencoderKL("small").decoder
+    h, w = (torch.export.Dim(name, min=2, max=64) for name in "hw")
+    exported = torch.export.export(
+        decoder, (torch.randn(1, 4, 8, 8),), dynamic_shapes=({2: h, 3: w},)
+    ).module()
+    z = torch.randn(1, 4, 7, 30)
+    with torch.no_grad():
+        assert relative(exported(z), decoder(z)) < 1e-4
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_second_and_forward_derivatives_need_the_plain_attention(plain):
+    decoder = AutoencoderKL("small").decoder.double()
+    z = torch.randn(1, 4, 3, 3, dtype=torch.float64)
+    kernel = sdpa_kernel(SDPBackend.MATH)
+    refused = pytest.raises((RuntimeError, NotImplementedError))
+
+    def slope(z):
+        z = z.detach().requires_grad_()
+        loss = decoder(z).square().sum()
+        return z, torch.autograd.grad(loss, z, create_graph=True)[0]
+
+    with kernel if plain else contextlib.nullcontext():
+        with contextlib.nullcontext() if plain else refused:
+            ones, step = torch.ones_like(z), 1e-6
+            _, along = torch.func.jvp(decoder, (z,), (ones,))
+            secant = decoder(z + step) - decoder(z - step)
+            assert relative(along, secant / (2 * step)) < 1e-6
+        with contextlib.nullcontext() if plain else refused:
+            at, first = slope(z)
+            (second,) = torch.autograd.grad(first.sum(), at)
+            secant = slope(z + step)[1] - slope(z - step)[1]
+            assert relative(second, secant / (2 * step)) < 1e-6

@@ -80,6 +80,7 @@ def test_a_training_programs_notes_are_read_as_nothing(tmp_path, monkeypatch):
         lambda s: {"epoch": 3, "params": s},
         lambda s: {f"vae.{k}": v for k, v in s.items()},
         lambda s: {f"module.{k}": v for k, v in s.items()},
+        lambda s: {f"_orig_mod.{k}": v for k, v in s.items()},
         lambda s: {**s, 3: torch.zeros(1), None: "a note"},
     ],
 )
@@ -129,8 +130,9 @@ def shard(folder):
     return index
 
 
-def test_weights_in_several_files_are_put_together(folder):
-    shard(folder)
+@pytest.mark.parametrize("ending", [".index.json", ".index.fp16.json"])
+def test_weights_in_several_files_are_put_together(folder, ending):
+    shard(folder).rename(folder / f"{WEIGHTS}{ending}")
     assert same(load(folder).state_dict(), model().state_dict())
 
 
@@ -214,6 +216,7 @@ def test_the_size_of_the_training_images_contradicts_nobody(folder):
         (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
         (b"\n<!DOCTYPE html><html>404</html>", "page of a web site"),
         (b"<html><body>Sign in</body></html>", "page of a web site"),
+        (b"\xef\xbb\xbf<!doctype html>", "page of a web site"),
     ],
 )
 def test_what_was_downloaded_instead_is_named(tmp_path, ending, content, what):

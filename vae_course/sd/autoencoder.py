@@ -15,7 +15,7 @@ and appendix G; Esser et al. 2021 (https://arxiv.org/abs/2012.09841).
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain, pairwise
@@ -70,7 +70,9 @@ class Config:
             if kind is int:
                 fits = type(value) is int and 0 < value < 2**16
             elif kind is float:
-                fits = type(value) in (int, float) and math.isfinite(value)
+                # isfinite would raise for an integer too large for a float.
+                largest = sys.float_info.max
+                fits = type(value) in (int, float) and abs(value) <= largest
             else:  # the widths are looked at below
                 fits = kind is not bool or type(value) is bool
             if not fits:
@@ -178,6 +180,10 @@ class Attention(nn.Module):
     Each position asks all others, so the cost grows with the square of their
     number, and the layer sits where the image is smallest. Vaswani et al.
     2017, equation 1, with one head as wide as the channels.
+
+    PyTorch's fused kernel on CPUs has neither second nor forward-mode
+    derivatives (``torch.func.jvp``). Whoever needs them takes the plain one:
+    ``with sdpa_kernel(SDPBackend.MATH)``, both from ``torch.nn.attention``.
     """
 
     def __init__(self, channels: int, groups: int):

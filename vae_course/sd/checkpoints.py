@@ -39,11 +39,13 @@ WEIGHTS = "diffusion_pytorch_model"  # what diffusers calls the file
 # files that cannot run code before those that could.
 ENDINGS = (
     *(".safetensors", ".safetensors.index.json", ".fp16.safetensors"),
-    *(".fp16.safetensors.index.json", ".bin", ".fp16.bin"),
+    *(".safetensors.index.fp16.json", ".fp16.safetensors.index.json"),
+    *(".bin", ".bin.index.json", ".fp16.bin"),
 )
 # What may stand before the names: in a whole Stable Diffusion checkpoint, in
-# an all-in-one file, in what a wrapper of several devices has saved.
-PREFIXES = ("first_stage_model.", "vae.", "module.", "")
+# an all-in-one file, in what a wrapper of several devices or a compiled model
+# has saved.
+PREFIXES = ("first_stage_model.", "vae.", "module.", "_orig_mod.", "")
 # What else stands in a checkpoint tells which family its autoencoder is of.
 FAMILY = {
     "cond_stage_model.": "sd1",

@@ -32,19 +32,20 @@ def doubled(conv: nn.Conv2d) -> Tensor:
     learned = torch.is_grad_enabled() and weight.requires_grad
     if learned or weight.device.type != "cpu" or looked_into():
         _made.pop(conv, None)
-        return _kernel(weight)
+        return doubled_kernel(weight)
     # Numbers made in inference mode could not serve a gradient later.
     with torch.inference_mode(False), torch.no_grad():
         seen = _print(weight)
         kernel, made_from = _made.get(conv, (None, seen))
         same = kernel is not None and kernel.dtype == weight.dtype
         if not same or not torch.equal(seen, made_from):
-            kernel = _kernel(weight)
+            kernel = doubled_kernel(weight)
             _made[conv] = kernel, seen
     return kernel
 
 
-def _kernel(weight: Tensor) -> Tensor:
+def doubled_kernel(weight: Tensor) -> Tensor:
+    """The 4×4 kernel, (in, out, 4, 4), of 3×3 weights, (out, in, 3, 3)."""
     w = weight.permute(1, 2, 3, 0).flip(1, 2)  # (in, 3, 3, out), turned
     w = F.pad(w, (0, 0, 1, 1, 1, 1))
     w = w[:, 1:] + w[:, :-1]  # with (1, 1) along the height

@@ -55,7 +55,7 @@ def open_weights(path: Path) -> Iterator[Weights]:
         CheckpointError: it is missing, damaged, or more than plain tensors.
     """
     _look_at_the_start(path)
-    if path.name.endswith(".index.json"):
+    if ".index." in path.name and path.suffix == ".json":
         with _shards(path) as weights:
             yield weights
         return
@@ -118,7 +118,7 @@ def _look_at_the_start(path: Path) -> None:
     """Names what is no file of weights at all, whatever its ending says."""
     try:
         with path.open("rb") as file:
-            start = file.read(64).lstrip().lower()
+            start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     except OSError as error:
         raise _damaged(path, error) from error
     for mark, what in INSTEAD.items():
