@@ -40,16 +40,16 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor, silu: bool = False) -> Tensor:
         """The norm of x, (B, C, ...), or with ``silu`` SiLU of the norm."""
-        channels_last = x.dim() == 4 and x.stride(1) == 1 and x.shape[1] > 1
-        if _is_pytorchs(x):
+        if looked_into() or _is_pytorchs(x):
             y = super().forward(x)
-        elif channels_last and x.numel() > PIECE:
+            return F.silu(y, inplace=True) if silu else y
+        channels_last = x.dim() == 4 and x.stride(1) == 1 and x.shape[1] > 1
+        if channels_last and x.numel() > PIECE:
             how = self.num_groups, self.eps, silu
             return _Norm.apply(x, self.weight, self.bias, *how)
-        else:
-            y = super().forward(self._centred(x))
-            if channels_last:
-                y = y.contiguous(memory_format=torch.channels_last)
+        y = super().forward(self._centred(x))
+        if channels_last:
+            y = y.contiguous(memory_format=torch.channels_last)
         return F.silu(y, inplace=True) if silu else y
 
     def _centred(self, x: Tensor) -> Tensor:
@@ -197,8 +197,7 @@ def looked_into() -> bool:
 def _is_pytorchs(x: Tensor) -> bool:
     """Whether PyTorch's own norm serves x better, or alone."""
     ours = x.device.type == "cpu" and x.dim() > 1 and x.numel() > 0
-    ours = ours and x.dtype in (torch.float32, torch.float64)
-    return not ours or looked_into()
+    return not (ours and x.dtype in (torch.float32, torch.float64))
 
 
 def _to_unit(x: Tensor, moments: Sequence[Tensor]) -> Iterator[Tensor]:

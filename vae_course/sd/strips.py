@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain, tee
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ from vae_course.sd.doubling import doubled
 from vae_course.sd.group_norm import GroupNorm, Moments
 
 Strips = Iterator[Tensor]  # (B, C, rows, W) each, from top to bottom
-SHARE = 96  # a strip takes this part of the memory, or less
+SHARE = 64  # a strip takes this part of the memory, or less
 IN_ATTENTION = 8  # maps that are alive there at once
 
 
@@ -219,12 +219,12 @@ class _Layers:
             if h.is_kept:
                 inside = h.strips(last)
             else:
-                carried, again = tee(carried)
+                again, carried = _twice(carried)
                 again = _normed(block.norm1, first, again)
                 inside = _convolved(block.conv1, again)
-            out = _convolved(block.conv2, _normed(block.norm2, second, inside))
-            for y, x_strip in zip(out, carried, strict=True):
-                yield y.add_(shortcut(x_strip))
+            inside = _normed(block.norm2, second, inside)
+            out = _convolved(block.conv2, inside)
+            return map(lambda y, x: y.add_(shortcut(x)), out, carried)
 
         below = x.held + (h.bytes if h.is_kept else 0)
         return Map(h.shape, x.item, strips, below)
@@ -236,25 +236,45 @@ class _Layers:
         return max(1, int(min(self.rows, self.memory / SHARE / row)))
 
 
+# What follows holds on to no strip that it has handed out: hence map(), which
+# forgets its arguments, where a loop would remember them.
+
+
 def _cut(strips: Strips, rows: int) -> Strips:
     """The same map in strips of so many rows; the last may have fewer."""
     held, height = [], 0
     for strip in strips:
-        held.append(strip)
         height += strip.shape[2]
-        while height >= rows:
-            whole = torch.cat(held, dim=2) if len(held) > 1 else held[0]
-            yield whole[:, :, :rows]
-            held, height = [whole[:, :, rows:]], height - rows
-    if height:
-        yield torch.cat(held, dim=2) if len(held) > 1 else held[0]
+        held.append(strip)
+        del strip
+        if height >= rows:
+            whole = torch.cat(held, dim=2) if held[1:] else held[0]
+            held = deque(whole.split(rows, dim=2))
+            del whole
+            while held and held[0].shape[2] == rows:
+                yield held.popleft()
+            held, height = [*held], height % rows
+    if held:
+        yield torch.cat(held, dim=2)
+
+
+def _twice(strips: Strips) -> tuple[Strips, Strips]:
+    """The same strips again, for one who follows the first."""
+    waiting = deque()
+
+    def note(strip):
+        waiting.append(strip)
+        return strip
+
+    return map(note, strips), iter(waiting.popleft, None)
 
 
 def _bordered(strips: Strips) -> Strips:
     """Each strip with the row above it and the row below; zeros outside."""
-    current = next(strips)
-    above = torch.zeros_like(current[:, :, :1])
+    made = [next(strips)]
+    above = torch.zeros_like(made[0][:, :, :1])
     for following in chain(strips, [None]):
+        current = made.pop()
         b, c, rows, width = current.shape
         strip = torch.empty(
             (b, c, rows + 2, width),
@@ -266,30 +286,41 @@ def _bordered(strips: Strips) -> Strips:
         strip[:, :, 1:-1] = current
         strip[:, :, -1:] = 0 if following is None else following[:, :, :1]
         above = current[:, :, -1:].clone()
-        yield strip
-        current = following
+        made = [following, strip]
+        del current, following, strip
+        yield made.pop()
 
 
 def _normed(norm: GroupNorm, moments, strips: Strips) -> Strips:
-    for strip in strips:
-        yield norm.normalise(strip, moments, silu=True)
+    def normalise(strip):
+        return norm.normalise(strip, moments, silu=True)
+
+    return map(normalise, strips)
 
 
 def _convolved(conv: nn.Conv2d, strips: Strips) -> Strips:
-    for strip in _bordered(strips):
-        yield F.conv2d(strip, conv.weight, conv.bias, padding=(0, 1))
+    def convolve(strip):
+        return F.conv2d(strip, conv.weight, conv.bias, padding=(0, 1))
+
+    return map(convolve, _bordered(strips))
 
 
 def _halved(conv: nn.Conv2d, strips: Strips) -> Strips:
     """As :class:`~vae_course.sd.Downsample`, of strips of even height."""
-    for strip in _bordered(strips):
+
+    def halve(strip):
         strip = F.pad(strip[:, :, 1:], (0, 1, 0, 0))
-        yield F.conv2d(strip, conv.weight, conv.bias, stride=2)
+        return F.conv2d(strip, conv.weight, conv.bias, stride=2)
+
+    return map(halve, _bordered(strips))
 
 
 def _doubled(conv: nn.Conv2d, strips: Strips) -> Strips:
     """As :class:`~vae_course.sd.Upsample`."""
     kernel = doubled(conv)
-    for strip in _bordered(strips):
+
+    def double(strip):
         y = F.conv_transpose2d(strip, kernel, conv.bias, stride=2, padding=1)
-        yield y[:, :, 2:-2]
+        return y[:, :, 2:-2]
+
+    return map(double, _bordered(strips))
