@@ -7,8 +7,8 @@ diffusers runs twice: as it comes (``theirs``), and with its weights laid out
 channels-last (``last``), which whoever knows of it would do. A ``step`` is
 forward and backward through the whole autoencoder. Memory is the peak above
 the weights, their gradients and the input, as Linux counts it, and above what
-a model keeps from one call to the next (ours: 36 MiB of doubled kernels, unless
-it is trained); other systems get times alone.
+a model keeps between calls (ours: 36 MiB of doubled kernels, unless it is
+trained); other systems get times alone.
 """
 
 from __future__ import annotations
