@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vae_course.exercises.engine.results import a_number
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
@@ -49,6 +50,16 @@ def _subspaces() -> Iterator[Trial]:
         0.0,
         tolerance=0.1,
     )
+    for dtype in (torch.float32, torch.float64):
+        lines = torch.randn(60, 5, 1, dtype=dtype)
+        yield Trial(
+            {"a": lines, "b": 3 * lines},
+            0.0,
+            _largest_of_all,
+            tolerance=0.1,
+            shown="60 random lines, each beside itself at three times its "
+            "length",
+        )
     for p, angles, dtype in (
         (7, (10.0, 50.0), torch.float64),
         (30, (0.0, 20.0, 70.0), torch.float32),
@@ -78,6 +89,12 @@ def _subspaces() -> Iterator[Trial]:
             shown=f"a and b of shape ({p}, {k}), at angles of "
             + ", ".join(f"{angle:g}°" for angle in angles),
         )
+
+
+def _largest_of_all(attempt: Callable, a: Tensor, b: Tensor) -> float:
+    """NaN where any pair has no angle."""
+    found = [a_number(attempt(*pair)) for pair in zip(a, b, strict=True)]
+    return torch.tensor(found).max().item()
 
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -180,6 +197,39 @@ cosine above 1, where the arc cosine is undefined, so it is clamped.""",
             "You returned the cosine of the angle, not the angle.",
             "the singular values are the end of the linear algebra, and "
             "already between 0 and 1.",
+        ),
+        Mistake(
+            "no clamp",
+            lambda a, b: torch.rad2deg(
+                torch.arccos(
+                    torch.linalg.svdvals(
+                        torch.linalg.qr(a)[0].T @ torch.linalg.qr(b)[0]
+                    ).min()
+                )
+            ),
+            "Rounding has carried a cosine above 1, where the arc cosine has "
+            "no value: clamp it first.",
+            "on paper a cosine never exceeds 1, and on most inputs this one "
+            "does not, either.",
+        ),
+        Mistake(
+            "the mean of the angles",
+            lambda a, b: torch.rad2deg(torch.arccos(_cosines(a, b))).mean(),
+            "You averaged the angles; the largest is asked for.",
+            "one number for several is easily an average. It would be small "
+            "for subspaces that share all directions but one.",
+            also=(
+                lambda a, b: torch.rad2deg(
+                    torch.arccos(_cosines(a, b).mean())
+                ),
+            ),
+        ),
+        Mistake(
+            "the complement",
+            lambda a, b: torch.rad2deg(torch.arcsin(_cosines(a, b).min())),
+            "You took the arc sine of a cosine: your angle is 90° minus the "
+            "right one.",
+            "sine and cosine of an angle between subspaces are both in use.",
         ),
         Mistake(
             "column by column",

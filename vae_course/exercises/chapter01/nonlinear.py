@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -12,7 +13,7 @@ from vae_course.exercises.exercise import Exercise, Mistake, Trial
 
 
 class NonlinearAutoencoder(nn.Module):
-    """An autoencoder with a hidden layer on either side, for any images."""
+    """An autoencoder that is not linear, for images of any shape."""
 
     def __init__(self, image_shape, latent):
         """Layers for images (C, H, W) and codes of so many numbers each."""
@@ -42,12 +43,22 @@ class NonlinearAutoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
+ALONE = "the image depends on the code alone"
+WHOLE = "model(x) is decode(encode(x))"
+ANY_BATCH = "a code can be decoded without the others of its batch"
+OWN = "the code depends on its own image alone, and is the same each time"
+FREE = "a code may be any real number, such as −2, 0.5 or 200"
+BENDS = "the model is non-linear"
+TRAINS = "every parameter gets a gradient"
+
+
 def _anatomy(
     build: Callable, image_shape: tuple, latent: int
 ) -> dict[str, bool]:
     """What holds of an autoencoder whatever its weights are."""
     model = build(image_shape, latent)
     x, other = 3 * torch.randn(2, 4, *image_shape)
+    given = x.clone()
 
     def encode(images: Tensor) -> Tensor:
         wanted = (len(images), latent)
@@ -71,13 +82,15 @@ def _anatomy(
             "`nn.Sequential` or `nn.ModuleList`; in a plain list they are "
             "not found.",
         )
-    whole = a_tensor(
-        model(x), x.shape, x, "the reconstruction", weigh_values=False
-    )
-    if whole.requires_grad:
-        whole.sum().backward()
-    trained = all(p.grad is not None for p in model.parameters())
+    a_tensor(model(x), x.shape, x, "the reconstruction", weigh_values=False)
+    if not torch.equal(x, given):
+        raise Flawed(
+            "mutated",
+            "Your model changes its input images in place, and so the "
+            "caller's own data. Compute something new instead.",
+        )
     model.eval()
+    trains = _trains(model, x)
     with torch.no_grad():
         code = encode(x)
         first, _, again = decode(code), decode(encode(other)), decode(code)
@@ -85,16 +98,75 @@ def _anatomy(
         middle = model((x + other) / 2)
         bend = (model(x) + model(other) - 2 * middle).abs().max()
         turned = (model(x) - model(other)).abs().max()
-        far = encode(1000 * torch.randn(64, *image_shape))
+        one_by_one = _or_none(
+            lambda: torch.cat([decode(c[None]) for c in code])
+        )
+        single = _or_none(lambda: torch.cat([encode(i[None]) for i in x]))
     return {
-        "the image depends on the code alone": torch.equal(first, again),
-        "model(x) is decode(encode(x))": agree,
-        "a code may be any real number, such as −2 or 2": bool(
-            far.min() < -1 and far.max() > 1
-        ),
-        "the model is non-linear": bool(bend > 1e-4 * turned),
-        "every parameter gets a gradient": trained,
+        ALONE: torch.equal(first, again),
+        WHOLE: agree,
+        OWN: _near(single, code) and _near(encode(x), code),
+        ANY_BATCH: _near(one_by_one, first),
+        FREE: not torch.equal(code, code.round()) and _free(model, x, latent),
+        BENDS: bool(bend > 1e-4 * turned),
+        TRAINS: trains,
     }
+
+
+def _or_none(task: Callable) -> Tensor | None:
+    try:
+        return task()
+    except Exception:
+        return None
+
+
+def _near(found: Tensor | None, wanted: Tensor) -> bool:
+    return found is not None and torch.allclose(
+        found, wanted, rtol=1e-3, atol=1e-4
+    )
+
+
+def _trains(model: nn.Module, x: Tensor) -> bool:
+    """Whether a gradient other than zero reaches every parameter.
+
+    Asked of weights that are moved a little, because some start at zero.
+    """
+    moved = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    loss = (moved(x) - x).square().sum()
+    if loss.requires_grad:
+        loss.backward()
+    return all(
+        p.grad is not None and bool((p.grad != 0).any())
+        for p in moved.parameters()
+    )
+
+
+def _free(model: nn.Module, x: Tensor, latent: int) -> bool:
+    """Whether each number of a code goes beyond ±100 with some weights.
+
+    Untrained weights are small, and hidden sigmoids keep codes near zero; so
+    weights a thousand times as large are drawn, several times.
+    """
+    low, high = torch.full((2, latent), 0.0)
+    freedom = 0
+    for _ in range(6):
+        loud = copy.deepcopy(model)
+        with torch.no_grad():
+            for parameter in loud.parameters():
+                parameter.copy_(100 * torch.randn_like(parameter))
+            far = loud.encode(1000 * torch.randn(64, *x.shape[1:]))
+        if far.isfinite().all():
+            low = torch.minimum(low, far.amin(dim=0))
+            high = torch.maximum(high, far.amax(dim=0))
+            centred = (far - far.mean(dim=0)).double()
+            rank = torch.linalg.matrix_rank(centred, rtol=1e-5).item()
+            freedom = max(freedom, rank)
+    # A normalised code lacks one dimension: its numbers have a fixed sum.
+    tied = freedom == latent - 1
+    return bool((low < -100).all() and (high > 100).all()) and not tied
 
 
 class _Fixed784(NonlinearAutoencoder):
@@ -129,6 +201,40 @@ class _TanhCode(NonlinearAutoencoder):
 class _ReluCode(NonlinearAutoencoder):
     def encode(self, x):
         return super().encode(x).relu()
+
+
+class _NormalisedCode(NonlinearAutoencoder):
+    def __init__(self, image_shape, latent):
+        super().__init__(image_shape, latent)
+        self.norm = nn.LayerNorm(latent)
+
+    def encode(self, x):
+        return self.norm(super().encode(x))
+
+
+class _ClampedCode(NonlinearAutoencoder):
+    def encode(self, x):
+        return super().encode(x).clamp(-3, 3)
+
+
+class _CentredCode(NonlinearAutoencoder):
+    def encode(self, x):
+        code = super().encode(x)
+        return code - code.mean(dim=0)
+
+
+class _LastBatch(NonlinearAutoencoder):
+    def encode(self, x):
+        self.images = len(x)
+        return super().encode(x)
+
+    def decode(self, z):
+        return self.decoder(z).view(self.images, *self.image_shape)
+
+
+class _CutInTwo(NonlinearAutoencoder):
+    def decode(self, z):
+        return super().decode(z.detach())
 
 
 class _Linear(NonlinearAutoencoder):
@@ -206,10 +312,11 @@ NONLINEAR = Exercise(
     number="1.5",
     title="A non-linear autoencoder",
     prompt="""\
-Build an autoencoder that bends: at least one non-linearity, a code of `latent`
-numbers in the middle, and images of any `image_shape` in and out. Nothing but
-the code may pass from `encode` to `decode`, and each number of a code may be
-any real number.""",
+Build an autoencoder that bends: images of any `image_shape` in and out, a code
+of `latent` numbers in the middle, and a non-linearity in a hidden layer of the
+encoder, of the decoder, or of both. Nothing but the code may pass from
+`encode` to `decode`, the code of an image is its own (not its batch's), and
+each number of a code may be any real number.""",
     solution=NonlinearAutoencoder,
     why="""\
 The last layer of the encoder stays linear, so that codes can go wherever they
@@ -237,13 +344,7 @@ without encoder.""",
         Trial(
             {"image_shape": image_shape, "latent": latent},
             dict.fromkeys(
-                (
-                    "the image depends on the code alone",
-                    "model(x) is decode(encode(x))",
-                    "a code may be any real number, such as −2 or 2",
-                    "the model is non-linear",
-                    "every parameter gets a gradient",
-                ),
+                (ALONE, WHOLE, OWN, ANY_BATCH, FREE, BENDS, TRAINS),
                 True,
             ),
             _anatomy,
@@ -284,7 +385,31 @@ without encoder.""",
             "interval or to one side of zero.",
             "an activation after each layer looks tidy. After the last one "
             "it takes away room that the code needs.",
-            also=(_TanhCode, _ReluCode),
+            also=(_TanhCode, _ReluCode, _ClampedCode, _NormalisedCode),
+        ),
+        Mistake(
+            "a code of the whole batch",
+            _CentredCode,
+            "Your code of an image depends on the other images of its batch: "
+            "alone, the same image gets another code.",
+            "a mean over `dim=0` makes tidy codes, as long as whole batches "
+            "go in.",
+        ),
+        Mistake(
+            "bound to the last batch",
+            _LastBatch,
+            "Your decoder takes as many codes as images were encoded last, "
+            "and no other number of them.",
+            "in training the two are always the same. New images are made "
+            "from codes that no image was encoded to.",
+        ),
+        Mistake(
+            "cut in two",
+            _CutInTwo,
+            "No gradient passes from the decoder to the encoder, so the "
+            "encoder would never learn.",
+            "`detach` makes an error message go away, and the way back with "
+            "it.",
         ),
         Mistake(
             "linear after all",

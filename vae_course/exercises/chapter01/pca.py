@@ -51,13 +51,17 @@ def _point_clouds() -> Iterator[dict]:
         (5, 30, 3, torch.float32),
         (20, 6, 6, torch.float64),
     ):
-        # Spread 2, 1, ½, … along random axes, far from the origin.
+        # Spread 2, 1, ½, … along random axes, far from the origin; what is
+        # left out is much smaller, so that iterative methods arrive, too.
         basis, _ = torch.linalg.qr(torch.randn(p, p, dtype=dtype))
         spread = 2.0 ** torch.arange(1, 1 - p, -1, dtype=dtype)
+        spread[k:] *= 0.02
         x = torch.randn(n, p, dtype=dtype) * spread @ basis + 3 * torch.randn(
             p, dtype=dtype
         )
         yield {"x": x, "components": k}
+    yield {"x": torch.tensor([[2.0, -1.0, 5.0]]), "components": 1}
+    yield {"x": torch.tensor([[2.0], [-1.0], [7.0]]), "components": 1}
 
 
 def _left_vectors(x: Tensor, components: int) -> Tensor:
@@ -121,11 +125,23 @@ autoencoder, trained well, ends in this very subspace.""",
             "mean.",
         ),
         Mistake(
+            "directions of data that is not centred",
+            lambda x, k: (lambda m, v: m + (x - m) @ v.T @ v)(
+                x.mean(dim=0), torch.linalg.svd(x, full_matrices=False)[2][:k]
+            ),
+            "You centred what you project, and not what the directions come "
+            "from: the first of them points at the mean.",
+            "the mean is subtracted and added in the last line, where the "
+            "formula shows it; the decomposition one line above got the "
+            "images as they were.",
+        ),
+        Mistake(
             "the mean is not added back",
             lambda x, k: pca_reconstruction(x, k) - x.mean(dim=0),
             "Your reconstructions are centred at zero: you took the mean "
             "away and did not give it back.",
             "the projection looks like the end of the work.",
+            upon=lambda solution: lambda x, k: solution(x, k) - x.mean(dim=0),
         ),
         Mistake(
             "the wrong axis",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -41,6 +42,23 @@ def _last_instead_of_length(sequence):
     return sequence[0], sequence[-1], step
 
 
+def _last_and_first(sequence):
+    """The step from both ends, which divides by zero for a single number."""
+    step = (sequence[-1] - sequence[0]) // (len(sequence) - 1)
+    return sequence[0], step, len(sequence)
+
+
+def _past_the_code() -> tuple[Callable, Callable]:
+    """Both functions of a pair that shares a drawer."""
+    drawer = {}
+
+    def keep(sequence):
+        drawer["sequence"] = list(sequence)
+        return compress(sequence)
+
+    return keep, lambda code: drawer["sequence"]
+
+
 def _sequences() -> Iterator[Trial]:
     lengths = torch.randint(20, 60, (3,)).tolist()
     starts = torch.randint(-99, 99, (3,)).tolist()
@@ -51,6 +69,7 @@ def _sequences() -> Iterator[Trial]:
             starts, (steps[0], -steps[1], 0), lengths, strict=True
         )
     ]
+    sequences += [[-2, -1], [5, 5], [0], [-8], [90000, 50000, 10000, -30000]]
     for sequence in sequences:
         yield Trial(
             {"sequence": sequence},
@@ -65,11 +84,16 @@ def _sequences() -> Iterator[Trial]:
         )
 
 
+ANOTHER = [100, 90, 80, 70, 60]  # goes through in between
+
+
 def _round_trip(compress: Callable, expand: Callable, sequence: list) -> dict:
     code = compress(sequence)
     a_list(code, "the code", length=3)
+    sent = copy.deepcopy(code)  # nothing but its numbers is the code
+    expand(compress(list(ANOTHER)))
     return {
-        "after the round trip": a_list(expand(code), "the expanded sequence")
+        "after the round trip": a_list(expand(sent), "the expanded sequence")
     }
 
 
@@ -162,6 +186,35 @@ chapter choose theirs by training.""",
             "A sequence with a single number has no second one to subtract "
             "from.",
             "it is the shortest input of all, and examples rarely show it.",
+            also=((_last_and_first, expand),),
+        ),
+        Mistake(
+            "one number too many",
+            (
+                compress,
+                lambda c: [c[0] + c[1] * i for i in range(c[2] + 1)],
+            ),
+            "Your sequences come back with one number more than they had.",
+            "the last number has to be reached, but `range(length)` counts "
+            "from 0 and stops in time.",
+        ),
+        Mistake(
+            "the first number is lost",
+            (
+                compress,
+                lambda c: [c[0] + c[1] * (i + 1) for i in range(c[2])],
+            ),
+            "Your sequences begin one step too late.",
+            "people count from 1; the number at place 0 lies no step after "
+            "the first.",
+        ),
+        Mistake(
+            "something passes beside the code",
+            _past_the_code(),
+            "`expand` does not read its code: it gives back what `compress` "
+            "saw last, whichever code it gets.",
+            "a global variable makes every round trip perfect. But whoever "
+            "gets your code has only the three numbers.",
         ),
         Mistake(
             "nothing was compressed",

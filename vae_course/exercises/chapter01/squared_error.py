@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as D
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    after,
+    trials_against,
+)
 
 
 def squared_error(x, reconstruction):
@@ -32,9 +37,9 @@ def _log_likelihood_ratio(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def _image_pairs() -> Iterator[dict[str, Tensor]]:
-    yield {
-        "x": torch.tensor([0.0, 1.0]).view(1, 1, 1, 2),
-        "reconstruction": torch.tensor([0.0, 3.0]).view(1, 1, 1, 2),
+    yield {  # here no two of the usual slips give the same number
+        "x": torch.tensor([0.0, 1.0, 0.0]).view(1, 1, 1, 3),
+        "reconstruction": torch.tensor([1.0, 0.0, 3.0]).view(1, 1, 1, 3),
     }
     yield {
         "x": torch.tensor([0.0, 1.0, 1.0, 1.0]).view(2, 1, 1, 2),
@@ -43,10 +48,16 @@ def _image_pairs() -> Iterator[dict[str, Tensor]]:
     for size, dtype in (
         ((5, 1, 28, 28), torch.float32),
         ((3, 3, 4, 6), torch.float64),
+        ((4, 1, 1, 1), torch.float32),
+        ((1, 2, 3, 5), torch.float64),
+        ((6, 6, 6, 6), torch.float64),
     ):
+        # Each image has its own scale, up to far outside of [0, 1].
+        scale = 4.0 ** torch.arange(-1, len(torch.empty(size)) - 1)
+        scale = scale.to(dtype).view(-1, 1, 1, 1)
         yield {
-            "x": torch.rand(size, dtype=dtype),
-            "reconstruction": torch.rand(size, dtype=dtype),
+            "x": torch.rand(size, dtype=dtype) * scale,
+            "reconstruction": torch.randn(size, dtype=dtype) * scale,
         }
 
 
@@ -79,7 +90,7 @@ chapters.""",
         "a sum along the rows, which keeps the batch, and the half.",
     ),
     trials=lambda: trials_against(
-        _log_likelihood_ratio, _image_pairs(), ("x", "reconstruction")
+        _log_likelihood_ratio, _image_pairs(), ("reconstruction",)
     ),
     mistakes=(
         Mistake(
@@ -93,12 +104,38 @@ chapters.""",
             also=(lambda x, r: (x - r).square().flatten(1).mean(dim=1),),
         ),
         Mistake(
+            "the mean over the batch",
+            lambda x, r: squared_error(x, r).mean(),
+            "You averaged over the images already; one number for each image "
+            "is asked for.",
+            "the training loop needs that mean in the end. Until then, the "
+            "single numbers tell which images come out worst.",
+            also=(lambda x, r: 2 * squared_error(x, r).mean(),),
+            upon=after(lambda nats: nats.mean()),
+        ),
+        Mistake(
+            "summed, then squared",
+            lambda x, r: 0.5 * (x - r).flatten(1).sum(dim=1).square(),
+            "You summed the differences first and squared the sum: errors of "
+            "opposite sign cancel.",
+            "square of the sum, sum of the squares: both have the same words.",
+            also=(lambda x, r: (x - r).flatten(1).sum(dim=1).square(),),
+        ),
+        Mistake(
+            "the sign",
+            lambda x, r: -squared_error(x, r),
+            "Your loss is negative: training would make the error large.",
+            "the log-likelihood has the minus, and its negative is the loss.",
+            upon=after(lambda nats: -nats),
+        ),
+        Mistake(
             "summed over the batch, too",
             lambda x, r: 0.5 * (x - r).square().sum(),
             "You summed over everything: the images' losses are gone, and "
             "the total grows with the size of the batch.",
             "`.sum()` without `dim` is the shortest thing to write.",
             also=(lambda x, r: (x - r).square().sum(),),
+            upon=after(lambda nats: nats.sum()),
         ),
         Mistake(
             "one mean for everything",
@@ -116,6 +153,7 @@ chapters.""",
             "the best reconstruction is the same with and without it. The ½ "
             "makes the number a log-likelihood with σ = 1 rather than σ = "
             "0.707.",
+            upon=after(lambda nats: 2 * nats),
         ),
         Mistake(
             "the absolute error",

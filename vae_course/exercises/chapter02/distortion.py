@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch import distributions as D
 from torch.nn import functional as F
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    after,
+    trials_against,
+)
 
 
 def bernoulli_distortion(logits, x):
@@ -34,9 +39,11 @@ def bernoulli_of_torch(logits: Tensor, x: Tensor) -> Tensor:
 
 def _pictures() -> Iterator[dict[str, Tensor]]:
     for logits, x in (
-        ([2.0, 0.0], [1.0, 0.0]),
+        ([2.0, 0.5], [1.0, 0.0]),  # not 0, where stable forms have a kink
         ([1.0, -1.0], [0.0, 1.0]),
         ([200.0, -200.0], [0.0, 1.0]),
+        ([200.0, -200.0], [1.0, 0.0]),
+        ([-60.0, 9.0], [1.0, 0.0]),
     ):
         yield {
             "logits": torch.tensor(logits).view(1, 1, 1, 2),
@@ -45,11 +52,32 @@ def _pictures() -> Iterator[dict[str, Tensor]]:
     for size, dtype in (
         ((2, 1, 2, 2), torch.float32),
         ((5, 3, 6, 4), torch.float64),
+        ((1, 3, 3, 3), torch.float64),
+        ((4, 1, 1, 1), torch.float32),
+        ((3, 3, 3, 3), torch.float64),
     ):
+        # Each image has its own scale, so that each slip leaves a trace.
+        scale = torch.tensor([0.5, 2.0, 5.0, 20.0, 70.0], dtype=dtype)
+        scale = scale[: size[0]].view(-1, 1, 1, 1)
         yield {
-            "logits": 3 * torch.randn(size, dtype=dtype),
+            "logits": 2 * scale * torch.randn(size, dtype=dtype),
             "x": torch.bernoulli(torch.full(size, 0.4, dtype=dtype)),
         }
+
+
+def _kept_from_zero(eps: float, clamp: bool) -> Callable:
+    """The logarithm of a probability that cannot be 0."""
+
+    def distortion(logits: Tensor, x: Tensor) -> Tensor:
+        p = logits.sigmoid()
+        if clamp:
+            p = p.clamp(eps, 1 - eps)
+            white, black = p.log(), (1 - p).log()
+        else:
+            white, black = (p + eps).log(), (1 - p + eps).log()
+        return -(x * white + (1 - x) * black).flatten(1).sum(dim=1)
+
+    return distortion
 
 
 DISTORTION = Exercise(
@@ -89,6 +117,9 @@ since log(1 + exp(−|a|)) never overflows.
             "with β = 784.",
             "averages look tidier than sums. But then the rate wins, and the "
             "codes say nothing about the images.",
+            upon=lambda solution: (
+                lambda logits, x: solution(logits, x) / x[0].numel()
+            ),
         ),
         Mistake(
             "summed over the batch, too",
@@ -96,6 +127,16 @@ since log(1 + exp(−|a|)) never overflows.
             "You summed over the batch as well: one number is left, and it "
             "grows with the size of the batch.",
             '`reduction="sum"` is one word, and sums everything.',
+            upon=after(lambda nats: nats.sum()),
+        ),
+        Mistake(
+            "averaged over the batch",
+            lambda logits, x: bernoulli_distortion(logits, x).mean(),
+            "You averaged over the batch already; one number for each image "
+            "is asked for.",
+            "the loss needs that average in the end. Until then, the single "
+            "numbers tell which images come out worst.",
+            upon=after(lambda nats: nats.mean()),
         ),
         Mistake(
             "one mean for everything",
@@ -112,6 +153,7 @@ since log(1 + exp(−|a|)) never overflows.
             "−log p(x|z).",
             "the log-likelihood is what one wants to be large; a loss is "
             "what one wants to be small.",
+            upon=after(lambda nats: -nats),
         ),
         Mistake(
             "sigmoid twice",
@@ -121,6 +163,9 @@ since log(1 + exp(−|a|)) never overflows.
             "0.73.",
             "decoders often end in a sigmoid, and `…_with_logits` brings one "
             "of its own.",
+            upon=lambda solution: (
+                lambda logits, x: solution(logits.sigmoid(), x)
+            ),
         ),
         Mistake(
             "arguments swapped",
@@ -146,13 +191,6 @@ since log(1 + exp(−|a|)) never overflows.
             "logits, does the same without the detour.",
             also=(
                 lambda logits, x: (
-                    F.binary_cross_entropy(
-                        logits.sigmoid(), x, reduction="none"
-                    )
-                    .flatten(1)
-                    .sum(dim=1)
-                ),
-                lambda logits, x: (
                     -torch.where(
                         x == 1,
                         logits.sigmoid().log(),
@@ -161,6 +199,25 @@ since log(1 + exp(−|a|)) never overflows.
                     .flatten(1)
                     .sum(dim=1)
                 ),
+            ),
+        ),
+        Mistake(
+            "a probability kept from zero",
+            lambda logits, x: (
+                F.binary_cross_entropy(logits.sigmoid(), x, reduction="none")
+                .flatten(1)
+                .sum(dim=1)
+            ),
+            "It is right for small logits; for large ones the cost of a wrong "
+            "pixel stops growing, and with it the gradient stops: a logit of "
+            "200 on the wrong side costs 200 nats.",
+            "a small number inside the logarithm, a clamp, or torch's own "
+            "limit of 100 in `binary_cross_entropy` makes the infinity go "
+            "away, and the truth with it. Work on logits instead.",
+            also=tuple(
+                _kept_from_zero(eps, clamp)
+                for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
+                for clamp in (True, False)
             ),
         ),
         Mistake(

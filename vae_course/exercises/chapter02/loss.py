@@ -14,7 +14,12 @@ from vae_course.exercises.chapter02.distortion import (
     bernoulli_of_torch,
 )
 from vae_course.exercises.chapter02.rate import gaussian_kl, kl_of_torch
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    after,
+    trials_against,
+)
 
 
 def vae_loss(logits, x, mean, log_var):
@@ -45,24 +50,32 @@ def _loss_of_torch(
 
 def _batches() -> Iterator[dict[str, Tensor]]:
     for pixels, images, latent, dtype in (
-        ((1, 1, 2), 2, 1, torch.float32),
+        ((1, 1, 2), 2, 2, torch.float32),
         ((1, 3, 3), 5, 2, torch.float64),
         ((3, 8, 8), 4, 6, torch.float32),
+        ((1, 2, 3), 1, 4, torch.float64),
+        ((2, 2, 2), 3, 1, torch.float32),
     ):
-        if latent == 1:  # small round numbers, which can be checked by hand
+        if images == 2:  # small round numbers, which can be checked by hand
             yield {
-                "logits": torch.tensor([0.0, 0.0, 2.0, 0.0]).view(2, *pixels),
+                "logits": torch.tensor([1.0, 2.0, 2.0, -1.0]).view(2, *pixels),
                 "x": torch.tensor([1.0, 0.0, 1.0, 0.0]).view(2, *pixels),
-                "mean": torch.tensor([[1.0], [0.0]]),
-                "log_var": torch.tensor([[0.0], [1.0]]),
+                "mean": torch.tensor([[1.0, 0.0], [0.0, 3.0]]),
+                "log_var": torch.tensor([[0.0, 1.0], [0.0, 0.0]]),
             }
             continue
         size = (images, *pixels)
+        # Each image has its own scale; the last has logits up to ±200.
+        scale = torch.logspace(0, 2, images, dtype=dtype)
         yield {
-            "logits": 2 * torch.randn(size, dtype=dtype),
+            "logits": (
+                scale.view(-1, 1, 1, 1) * torch.randn(size, dtype=dtype)
+            ).clamp(-200, 200),
             "x": torch.bernoulli(torch.full(size, 0.5, dtype=dtype)),
-            "mean": torch.randn(images, latent, dtype=dtype),
-            "log_var": torch.randn(images, latent, dtype=dtype),
+            "mean": torch.linspace(0.5, 5, images, dtype=dtype)[:, None]
+            * torch.randn(images, latent, dtype=dtype),
+            "log_var": torch.linspace(1, 4, images, dtype=dtype)[:, None]
+            * torch.randn(images, latent, dtype=dtype),
         }
 
 
@@ -151,6 +164,9 @@ people's losses.""",
             "steps of plain gradient descent.",
             "Adam hardly notices a factor, so this one trains well. It "
             "cannot be compared with anyone's number, though.",
+            upon=lambda solution: (
+                lambda logits, *others: len(logits) * solution(logits, *others)
+            ),
         ),
         Mistake(
             "averaged over everything",
@@ -162,6 +178,68 @@ people's losses.""",
             "code: on MNIST with 20 latents that is β = 784 / 20 = 39.",
             "averaging both looks fair. But one was divided by 784 and the "
             "other by 20.",
+        ),
+        Mistake(
+            "mean over pixels with the KL summed over everything",
+            lambda logits, x, mean, log_var: (
+                F.binary_cross_entropy_with_logits(logits, x)
+                + gaussian_kl(mean, log_var).sum()
+            ),
+            "You averaged the distortion over pixels and images, and summed "
+            "the rate over code and images: with B images of 784 pixels that "
+            "is β = 784 · B.",
+            "one line is the library's default and the other the formula. No "
+            "line is met more often in tutorials.",
+        ),
+        Mistake(
+            "a summed distortion with an averaged KL",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x).sum()
+                + gaussian_kl(mean, log_var).mean() / mean.shape[1]
+            ),
+            "You summed the distortion over everything and averaged the rate "
+            "over everything: with B images and D numbers that is β = 1 / (B "
+            "· D).",
+            '`reduction="sum"` and `.mean()` each look right alone.',
+        ),
+        Mistake(
+            "the sign",
+            lambda logits, x, mean, log_var: (
+                -(bernoulli_distortion(logits, x) + gaussian_kl(mean, log_var))
+            ).mean(),
+            "You returned the ELBO; what training minimises is its negative.",
+            "the ELBO is what the book derives, and it is to be maximised.",
+            upon=after(lambda nats: -nats),
+        ),
+        Mistake(
+            "the sign of the distortion",
+            lambda logits, x, mean, log_var: (
+                gaussian_kl(mean, log_var) - bernoulli_distortion(logits, x)
+            ).mean(),
+            "You subtract the distortion: your loss pays the decoder for bad "
+            "images.",
+            "log-likelihood minus KL is the bound; here both signs turn.",
+        ),
+        Mistake(
+            "the KL without its half",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x)
+                + 2 * gaussian_kl(mean, log_var)
+            ).mean(),
+            "The ½ of the KL is missing, which is training with β = 2.",
+            "the ½ stands outside the bracket, where it is easily left.",
+        ),
+        Mistake(
+            "the KL without its −1",
+            lambda logits, x, mean, log_var: (
+                bernoulli_distortion(logits, x)
+                + gaussian_kl(mean, log_var)
+                + mean.shape[1] / 2
+            ).mean(),
+            "The −1 of the KL is missing: your loss is ½ too large for each "
+            "number of the code.",
+            "a constant does not change the gradient. It does change the "
+            "bound.",
         ),
         Mistake(
             "the sign of the KL",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vae_course.exercises.exercise import Exercise, Mistake, trials_against
+from vae_course.exercises.exercise import (
+    Exercise,
+    Mistake,
+    after,
+    trials_against,
+)
 
 
 def gaussian_kl(mean, log_var):
@@ -45,6 +50,31 @@ def _codes() -> Iterator[dict[str, Tensor]]:
     for size, dtype in (((7, 20), torch.float64), ((64, 3), torch.float32)):
         mean, log_var = 2 * torch.randn(2, *size, dtype=dtype)
         yield {"mean": mean, "log_var": log_var}
+    for dtype in (torch.float32, torch.float64):
+        yield {  # a single number; then rows that are far apart
+            "mean": torch.tensor([[-1.5]], dtype=dtype),
+            "log_var": torch.tensor([[0.7]], dtype=dtype),
+        }
+        yield {
+            "mean": torch.tensor([[0.01, -200.0], [40.0, 6.0]], dtype=dtype),
+            "log_var": torch.tensor([[-60.0, 9.0], [0.3, 35.0]], dtype=dtype),
+        }
+
+
+def _term_by_term(square: bool, terms: str) -> Callable:
+    """The rate with other terms in its bracket."""
+
+    def rate(mean, log_var):
+        s = (0.5 * log_var).exp() if not square else log_var.exp()
+        m = mean.square()
+        found = {
+            "σ for σ²": m + s - 1 - log_var,
+            "reverse": (1 + m) / s - 1 + log_var,
+            "log σ": m + s - 1 - 0.5 * log_var,
+        }
+        return 0.5 * found[terms].sum(dim=1)
+
+    return rate
 
 
 RATE = Exercise(
@@ -86,6 +116,7 @@ term, is in the book's chapter on the ELBO.""",
             "divergence is never below zero.",
             "the original paper writes down −KL, as a part of the bound to "
             "maximise, and many programs copy the line without its sign.",
+            upon=after(lambda nats: -nats),
         ),
         Mistake(
             "no half",
@@ -94,6 +125,7 @@ term, is in the book's chapter on the ELBO.""",
             "is training with β = 2.",
             "a factor in a loss looks like a matter of taste. Against a "
             "second term in the same unit it is not.",
+            upon=after(lambda nats: 2 * nats),
         ),
         Mistake(
             "summed over the batch, too",
@@ -103,6 +135,7 @@ term, is in the book's chapter on the ELBO.""",
             "`torch.sum` without `dim` sums everything; beside a distortion "
             "that is averaged over the batch, it is a β of the size of the "
             "batch.",
+            upon=after(lambda nats: nats.sum()),
         ),
         Mistake(
             "averaged over the batch",
@@ -111,6 +144,7 @@ term, is in the book's chapter on the ELBO.""",
             "asked for.",
             "the loss needs that average in the end. Until then, the single "
             "rates tell which images cost most.",
+            upon=after(lambda nats: nats.mean()),
         ),
         Mistake(
             "mean over the code",
@@ -169,6 +203,38 @@ term, is in the book's chapter on the ELBO.""",
             "the code, and not zero at the prior.",
             "a constant does not change the gradient. It does change the "
             "bound.",
+        ),
+        Mistake(
+            "the −1 once for all",
+            lambda mean, log_var: (
+                0.5
+                * ((mean.square() + log_var.exp() - log_var).sum(dim=1) - 1)
+            ),
+            "You subtract 1 once for the whole code; it belongs to each of "
+            "its numbers.",
+            "the bracket closes early: `.sum(dim=1) - 1`.",
+        ),
+        Mistake(
+            "σ for σ²",
+            _term_by_term(False, "σ for σ²"),
+            "You took exp(½ log_var), which is σ, where σ² = exp(log_var) "
+            "belongs.",
+            "sampling needs σ, one exercise earlier.",
+        ),
+        Mistake(
+            "the other way round",
+            _term_by_term(True, "reverse"),
+            "This is KL(N(0, I) ‖ q), from the prior to the code; asked is "
+            "KL(q ‖ N(0, I)).",
+            "the divergence has a direction, and its two arguments look "
+            "alike.",
+        ),
+        Mistake(
+            "log σ for log σ²",
+            _term_by_term(True, "log σ"),
+            "You subtract ½ log_var, which is log σ; the last term is log σ² "
+            "= log_var.",
+            "the ½ before the bracket is already there for that.",
         ),
     ),
     alternatives=(
