@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "metrics": {"core"},
     "data": set(),
     "theory": {"core"},
-    "sd": {"core", "data"},
+    "sd": {"core", "metrics", "data"},
     "diffusion": {"core", "training", "metrics", "sd"},
     "show": {"core", "training", "sd"},  # drawings walk through models
     "exercises": {
@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "diffusion",
     },
 }
-ANY = {"cli", "reference"}
+ANY = {"cli", "reference", "train"}
 
 
 def room(path) -> str:

@@ -1,7 +1,7 @@
 """The command ``vae-course``.
 
 ``doctor`` says whether all is well; ``reconstruct`` sends images through an
-autoencoder of the Stable Diffusion family.
+autoencoder of the Stable Diffusion family; ``train`` trains one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     doctor_parser.set_defaults(run=doctor)
     _add_reconstruct(commands)
+    commands.add_parser(  # it has a parser of its own
+        "train", help="train an autoencoder on a folder of images"
+    )
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["train"]:
+        return _train(given[1:])
     chosen = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = chosen.run
     return run(chosen)
@@ -127,6 +133,12 @@ def _gibibytes(text: str) -> float:
     if not 0 < value < 2**20:
         raise ValueError(text)
     return value
+
+
+def _train(arguments: Sequence[str]) -> int:
+    from vae_course import train  # here, so that doctor needs no torch
+
+    return train.main(arguments, prog="vae-course train")
 
 
 def reconstruct(chosen: argparse.Namespace) -> int:

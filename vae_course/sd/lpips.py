@@ -7,19 +7,28 @@ channels, fitted to what people call similar. Images are in [-1, 1].
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from vae_course.sd.perceptual import FeatureDistance, load_frozen
-from vae_course.sd.weights import CheckpointError, open_weights
+from vae_course.sd.weights import CheckpointError, Weights, open_weights
 
 # Stage → (channels, convolutions). Simonyan & Zisserman 2014, configuration D
 # (https://arxiv.org/abs/1409.1556).
 VGG_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+# lpips/weights/v0.1/vgg.pth of the package lpips 0.1.4.
+LINEAR_SHA256 = (
+    "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"
+)
 
 
 class VGGStages(nn.Module):
@@ -92,7 +101,7 @@ class LPIPS(FeatureDistance):
                 )
             folder = Path(spec.origin).parent / "weights" / "v0.1"
             linear = folder / "vgg.pth"
-        with open_weights(Path(linear)) as file:
+        with _open_linear(Path(linear)) as file:
             names = [f"lin{i}.model.1.weight" for i in range(5)]
             wanted = {
                 name: (1, width, 1, 1)
@@ -104,6 +113,26 @@ class LPIPS(FeatureDistance):
                 )
             weights = [file.read(name).clone() for name in names]
         super().__init__(VGGStages(vgg), weights)
+
+
+@contextmanager
+def _open_linear(path: Path) -> Iterator[Weights]:
+    """The channels' weights; the package's own file is of an old kind.
+
+    Files of that kind are not safe to read in general. This one is known, and
+    is taken if it is that to the last byte.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}).") from error
+    if hashlib.sha256(content).hexdigest() != LINEAR_SHA256:
+        with open_weights(path) as file:
+            yield file
+        return
+    state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    yield Weights(path, shapes, state.__getitem__)
 
 
 def _fetch_vgg() -> dict[str, Tensor]:

@@ -212,6 +212,7 @@ class PerceptualDistance(FeatureDistance):
 
     def __init__(self):
         super().__init__(EfficientNetStages())
+        self.to(memory_format=torch.channels_last)  # faster on CPU and GPU
 
 
 def unit_length(features: Tensor, eps: float = 1e-10) -> Tensor:
