@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from tiny import run
 
-CHANGES = {"steps": 40, "every": 2, "keep": 2}
+CHANGES = {"steps": 24, "every": 2, "keep": 2}
 
 
 def metrics(folder: Path) -> list[dict]:
