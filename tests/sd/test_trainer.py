@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -90,6 +91,41 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert lines[0] == lines[1]
     for name, value in whole.vae.state_dict().items():
         assert torch.equal(value, again.vae.state_dict()[name])
+
+
+def test_ctrl_c_ends_after_the_step_and_the_run_goes_on_from_there(tmp_path):
+    class Interrupted(Features):
+        calls = 0
+
+        def forward(self, x):
+            Interrupted.calls += 1
+            if Interrupted.calls == 6:  # in the middle of the third step
+                signal.raise_signal(signal.SIGINT)
+            return super().forward(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            recipe(steps=5),
+            stripes(),
+            folder=tmp_path / "part",
+            progress=False,
+            perceptual=FeatureDistance(Interrupted()),
+        )
+    assert Run(tmp_path / "part").steps()[-1] == 3
+    runs = [
+        train(
+            recipe(steps=5),
+            stripes(),
+            folder=tmp_path / name,
+            resume=True,
+            progress=False,
+            perceptual=distance(),
+        )
+        for name in ("part", "whole")
+    ]
+    assert torch.equal(*map(weights, runs))
+    part, whole = (metrics(tmp_path / name) for name in ("part", "whole"))
+    assert part == whole
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks, and SIGKILL")
@@ -322,8 +358,6 @@ def test_a_full_disk_ends_in_a_clear_error_and_an_intact_checkpoint(
     tmp_path,
 ):
     resource = pytest.importorskip("resource")  # not on Windows
-    import signal
-
     run(tmp_path, {"steps": 4})
     whole = (tmp_path / "checkpoints" / "step-00000004.pt").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import copy
 import math
+import signal
+import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -118,8 +121,9 @@ class Trainer:
     def fit(self, progress: bool = True) -> None:
         """Trains up to the recipe's number of steps.
 
-        Ctrl-C ends it early; with a run's folder, a checkpoint is written
-        first.
+        Ctrl-C, and a cluster's SIGTERM, end it after the step at work; with a
+        run's folder, a checkpoint is written first. A second Ctrl-C ends it at
+        once.
 
         Raises:
             RunError: a loss is no number any more, or the disk is full.
@@ -132,35 +136,41 @@ class Trainer:
             disable=not (progress and main),
         )
         board = self._board()
+        asked = threading.Event()
         try:
-            while self.step < recipe.steps:
-                start = time.perf_counter()
-                line = self.advance()
-                seconds = time.perf_counter() - start
-                bar.update()
-                if not self.step % recipe.log_every:
-                    speed = round(recipe.batch / seconds, 1)
-                    self._write(
-                        {"kind": "train", "step": self.step, **line}
-                        | {"images_per_second": speed},
-                        board,
-                    )
-                    bar.set_postfix_str(
-                        f"{line['loss']:.1f} nats, {speed:g} images/s"
-                    )
-                if self.step == recipe.steps or not self.step % recipe.every:
-                    self._milestone(board)
-        except KeyboardInterrupt:
-            if self.run and self.step:
-                self.save()
-                if main:
-                    print(f"\nStopped after step {self.step}; it is saved.")
-            raise
+            with _at_the_end_of_the_step(asked):
+                self._loop(bar, board, asked)
         finally:
             bar.close()
             self._images = None
             if board:
                 board.close()
+
+    def _loop(self, bar, board, asked: threading.Event) -> None:
+        recipe = self.recipe
+        while self.step < recipe.steps:
+            start = time.perf_counter()
+            line = self.advance()
+            seconds = time.perf_counter() - start
+            bar.update()
+            if not self.step % recipe.log_every:
+                speed = round(recipe.batch / seconds, 1)
+                self._write(
+                    {"kind": "train", "step": self.step, **line}
+                    | {"images_per_second": speed},
+                    board,
+                )
+                bar.set_postfix_str(
+                    f"{line['loss']:.1f} nats, {speed:g} images/s"
+                )
+            if self.step == recipe.steps or not self.step % recipe.every:
+                self._milestone(board)
+            if asked.is_set():
+                if self.run:
+                    self.save()
+                    if self.accelerator.is_main_process:
+                        print(f"\nStopped after step {self.step}, and saved.")
+                raise KeyboardInterrupt
 
     def advance(self) -> dict[str, float]:
         """One step of the autoencoder, and one of the critic.
@@ -428,6 +438,31 @@ class Trainer:
         except ImportError:
             return None
         return SummaryWriter(self.run.folder / "tensorboard")
+
+
+@contextmanager
+def _at_the_end_of_the_step(asked: threading.Event) -> Iterator[None]:
+    """Notes a signal to stop, so that no step is left half done.
+
+    Between the autoencoder's half of a step and the critic's there is no state
+    that a run could go on from.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
+
+    def note(signum, frame):
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, note) for each in wanted}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def freeze(coder: Coder, train: str) -> None:
