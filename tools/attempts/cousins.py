@@ -97,7 +97,7 @@ WRAPS = {
     "half precision": lambda v: (
         v.bfloat16().to(v.dtype) if v.is_floating_point() else v
     ),
-    "double": lambda v: v.double(),
+    "double": lambda v: v.double() if v.is_floating_point() else v.neg(),
     "squeeze": lambda v: v.squeeze(),
     "keepdim": lambda v: v.unsqueeze(-1),
     "sum": lambda v: v.sum(),

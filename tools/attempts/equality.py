@@ -68,6 +68,7 @@ def _calls(
 def _elsewhere(arguments: tuple) -> Iterator[tuple[str, tuple]]:
     """The input itself, and others like it."""
     yield "the inputs of another seed", arguments
+    # From here on: other shapes and types, which show what was clamped.
     tensors = [a for a in arguments if isinstance(a, Tensor) and a.ndim]
     if not tensors:
         return

@@ -56,10 +56,10 @@ def _point_clouds() -> Iterator[dict]:
         basis, _ = torch.linalg.qr(torch.randn(p, p, dtype=dtype))
         spread = 2.0 ** torch.arange(1, 1 - p, -1, dtype=dtype)
         spread[k:] *= 0.02
-        x = torch.randn(n, p, dtype=dtype) * spread @ basis + 3 * torch.randn(
-            p, dtype=dtype
-        )
-        yield {"x": x, "components": k}
+        for _ in range(2):  # the same shape twice, but other numbers
+            x = torch.randn(n, p, dtype=dtype) * spread @ basis
+            x = x + 20 * torch.randn(p, dtype=dtype)
+            yield {"x": x, "components": k}
     yield {"x": torch.tensor([[2.0, -1.0, 5.0]]), "components": 1}
     yield {"x": torch.tensor([[2.0], [-1.0], [7.0]]), "components": 1}
 

@@ -52,9 +52,9 @@ def _image_pairs() -> Iterator[dict[str, Tensor]]:
         ((1, 2, 3, 5), torch.float64),
         ((6, 6, 6, 6), torch.float64),
     ):
-        # Each image has its own scale, up to far outside of [0, 1].
-        scale = 4.0 ** torch.arange(-1, len(torch.empty(size)) - 1)
-        scale = scale.to(dtype).view(-1, 1, 1, 1)
+        # Each image has its own scale, from tiny to far outside of [0, 1].
+        scale = torch.logspace(-2, 2, size[0], dtype=dtype)
+        scale = scale.view(-1, 1, 1, 1)
         yield {
             "x": torch.rand(size, dtype=dtype) * scale,
             "reconstruction": torch.randn(size, dtype=dtype) * scale,
