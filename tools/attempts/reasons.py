@@ -11,6 +11,12 @@ REASONS: dict[tuple[str, str], str] = {
     ("1.1", "'double'"): "numbers of another type are the same numbers",
     ("1.1", "'numpy'"): "numbers of another type are the same numbers",
     ("1.1", "argument alone"): "a list is as good as a tensor of it",
+    ("1.3", "full_matrices"): "the first directions are the same",
+    ("1.3", "torch.linalg.svd(x - x.mean(0)))"): (
+        "the first directions are the same"
+    ),
+    ("1.4", "'double'"): "a number is asked for, in any precision",
+    ("1.4", "'keepdim'"): "a tensor that holds one number is a number",
     ("2.8", "plus one"): "three digits are enough, and they are the same",
 }
 
