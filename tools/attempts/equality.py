@@ -49,7 +49,7 @@ def _calls(
     def watched(place: int, part: Callable) -> Callable:
         def call(*arguments):
             if len(seen) < CALLS:
-                seen.append((place, copy.deepcopy(arguments)))
+                seen.append((place, tuple(map(_copied, arguments))))
             return part(*arguments)
 
         return call
@@ -63,6 +63,13 @@ def _calls(
         else:
             trial.measure(*watching, *given.values())
     return seen
+
+
+def _copied(value: Any) -> Any:
+    """A copy without the graph that made it."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    return copy.deepcopy(value)
 
 
 def _elsewhere(arguments: tuple) -> Iterator[tuple[str, tuple]]:
