@@ -26,8 +26,8 @@ class GroupNorm(nn.GroupNorm):
     from sums in single precision: four right digits are left at 1024×1024, and
     at any size fewer the further the mean is from 0. Here deviations are taken
     from a mean near at hand, piece by piece, and the pieces are added up in
-    double precision. Small maps and other layouts are centred, and then go to
-    the kernel of PyTorch that has no such flaw.
+    double precision. Small maps and other layouts are centred, group by group,
+    before they go to PyTorch.
 
     Other devices and half precision are left to PyTorch as they are, and so is
     whoever looks into the norm: ``torch.compile``, ``torch.export``,
@@ -44,18 +44,19 @@ class GroupNorm(nn.GroupNorm):
             y = super().forward(x)
             return F.silu(y, inplace=True) if silu else y
         channels_last = x.dim() == 4 and x.stride(1) == 1 and x.shape[1] > 1
-        if channels_last and x.numel() > PIECE:
+        if channels_last and x[0].numel() > PIECE:
             how = self.num_groups, self.eps, silu
             return _Norm.apply(x, self.weight, self.bias, *how)
         y = super().forward(self._centred(x))
-        if channels_last:
-            y = y.contiguous(memory_format=torch.channels_last)
         return F.silu(y, inplace=True) if silu else y
 
     def _centred(self, x: Tensor) -> Tensor:
-        """x with its groups around 0, their channels one after the other."""
-        groups = x.reshape(len(x), self.num_groups, -1)
-        return (groups - groups.mean(dim=2, keepdim=True)).view(x.shape)
+        """x with its groups around 0, by a shift that the norm takes off."""
+        b, c, *size = x.shape
+        mean = x.detach().mean(dim=tuple(range(2, x.dim()))) if size else x
+        mean = mean.detach().view(b, self.num_groups, -1).mean(dim=2)
+        mean = mean.repeat_interleave(c // self.num_groups, dim=1)
+        return x - mean.view(b, c, *[1] * len(size))
 
     @torch.no_grad()
     def normalise(
