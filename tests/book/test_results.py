@@ -32,6 +32,17 @@ def test_it_equals_diffusers_at_every_size_in_single_precision():
     assert len(single) == 7 and max(single) < 1e-5
 
 
+def test_of_a_hundred_wrong_attempts_one_at_most_is_accepted():
+    found = table("attempts")
+    wrong, passed = 0, 0
+    for number, entry in found["exercises"].items():
+        assert entry["tried"] >= 50, number
+        wrong += entry["tried"] - entry["equal"]
+        passed += sum(not each["reason"] for each in entry["survivors"])
+    assert (found["wrong"], found["accepted"]) == (wrong, passed)
+    assert found["rate"] == passed / wrong <= 0.01
+
+
 def test_strips_are_exact_in_half_the_memory():
     strips = table("sd_vae")["table"]["decode_large_1024"]["strips"]
     assert strips["memory_ratio"] <= 0.5

@@ -70,7 +70,6 @@ def tried(exercise: Exercise, survivors: bool, rejected: bool) -> dict:
         counts[fate] += 1
         if fate == "survivor":
             why = reason(exercise.number, attempt.line)
-            counts["survivors with a reason"] += bool(why)
             line = f"{attempt.line}; differs in: {said}"
             open_ends.append({"attempt": line, "reason": why})
             if survivors and not why:
@@ -155,6 +154,9 @@ def _row(number: str, entry: dict[str, Any]) -> str:
 
 
 def _write(path: Path, table: dict[str, dict]) -> None:
+    for number, entry in table.items():  # reasons may be newer than attempts
+        for each in entry["survivors"]:
+            each["reason"] = reason(number, each["attempt"])
     wrong = sum(e["tried"] - e["equal"] for e in table.values())
     passed = sum(
         not s["reason"] for e in table.values() for s in e["survivors"]
