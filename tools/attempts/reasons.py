@@ -23,7 +23,10 @@ REASONS: dict[tuple[str, str], str] = {
         "any autoencoder with the seven properties is right, and each of "
         "these has them: another activation, another start, a sign inside"
     ),
-    ("2.2", "torch.zeros_like(mean)"): "zeros of any shape are the same prior",
+    (
+        "2.2",
+        "'squeeze', torch.zeros_like",
+    ): "zeros of any shape are the same prior",
     ("2.8", "plus one"): "three digits are enough, and they are the same",
 }
 
