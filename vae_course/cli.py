@@ -121,9 +121,9 @@ def _add_reconstruct(commands) -> None:
         default=3.0,
         metavar="GIB",
         help="GiB that the maps inside the model may take (default: "
-        "%(default)g, enough for 12 megapixels in full size); the rest of the "
-        "process takes one to two more. What does not fit is computed "
-        "several times, so more memory takes less time",
+        "%(default)g, with which pictures of 12 megapixels are taken); the "
+        "process itself takes more. What does not fit is computed several "
+        "times, so more memory takes less time",
     )
     reconstruct_parser.set_defaults(run=reconstruct)
 
