@@ -142,10 +142,10 @@ def test_a_reconstruction_may_leave_the_range_and_light_images_may_pass(
 
 
 class Zeros(nn.Module):
-    """Features that vanish wherever the image is dark, as behind a ReLU."""
+    """Features that vanish where the image is grey; a ReLU would hide NaN."""
 
     def forward(self, x):
-        return [F.relu(x), F.relu(x[:, :, ::2, ::2])]
+        return [x, x[:, :, ::2, ::2]]
 
 
 def test_the_gradient_is_finite_where_features_vanish():
