@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "diffusion",
     },
 }
-ANY = {"cli", "reference", "train"}
+ANY = {"cli", "reference", "train", "challenge"}
 
 
 def room(path) -> str:

@@ -49,11 +49,12 @@ class DigitAutoencoder(AutoencoderKL):
         super().__init__(config)
         self.likelihood = Likelihood("bernoulli")
 
-    def moments(self, x: Tensor) -> Tensor:
-        """Means, then log-variances, of q(z|x)."""
+    def moments(self, x: Tensor, encoder=None) -> Tensor:
+        """Means, then log-variances, of q(z|x): (B, 8, 4, 4)."""
         check_batch(x, (1, 28, 28), "images")
         x = F.pad(2 * x - 1, [BORDER] * 4, value=-1.0)  # (B, 1, 32, 32)
-        return super().moments(F.pixel_unshuffle(x, PATCH))  # (B, 64, 4, 4)
+        x = F.pixel_unshuffle(x, PATCH)  # (B, 64, 4, 4)
+        return super().moments(x, encoder)
 
     def decode(self, z: Tensor) -> D.Independent:
         """p(x|z), (B, 4, 4, 4) → Bernoulli pixels over (1, 28, 28)."""
