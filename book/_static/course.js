@@ -6,9 +6,6 @@ document.addEventListener("DOMContentLoaded", () => {
   all(".search-button-field[aria-label]", (element) =>
     element.removeAttribute("aria-label"),
   );
-  all(".theme-switch-button", (element) =>
-    element.setAttribute("aria-label", "Colours: Light, Dark, System Settings"),
-  );
   all(".bd-sidebar-primary", (element) => {
     element.setAttribute("role", "complementary");
     element.setAttribute("aria-label", "Course");
@@ -29,7 +26,13 @@ document.addEventListener("DOMContentLoaded", () => {
     };
     new ResizeObserver(mend).observe(element);
   });
+  sayColours();
+  all(".primary-toggle, .secondary-toggle", sayOpen);
+  keepFocus();
+  all(".btn-report", nameSection);
+  announceResults();
   all(".predict", choose);
+  all(".quiz", ask);
   all(".citation-list, .citation", (element) => element.removeAttribute("role"));
 });
 
@@ -37,6 +40,115 @@ document.addEventListener("DOMContentLoaded", () => {
 if (location.protocol === "file:") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
+
+// --- The header ----------------------------------------------------------------------
+
+// The switch of colours says how it stands, and where the next press leads.
+function sayColours() {
+  const root = document.documentElement;
+  const names = { light: "light", dark: "dark", auto: "as your system has them" };
+  const say = () => {
+    const state = names[root.dataset.mode] ?? names.auto;
+    for (const button of document.querySelectorAll(".theme-switch-button")) {
+      button.setAttribute("aria-label", `Colours: ${state}. Change`);
+      button.title = `Colours: ${state}`;
+    }
+  };
+  say();
+  new MutationObserver(say).observe(root, { attributeFilter: ["data-mode"] });
+}
+
+// A button that opens a drawer says whether it is open. In a wide window the left
+// one hides the sidebar instead.
+function sayOpen(button) {
+  const sidebar = document.getElementById(button.getAttribute("aria-controls"));
+  const dialog = document.getElementById(`${sidebar?.id}-modal`);
+  if (!sidebar || !dialog) return;
+  const say = () => {
+    const shown = sidebar.childElementCount > 0 && sidebar.offsetParent !== null;
+    const open = dialog.open || (shown && sidebar.offsetWidth > 0);
+    button.setAttribute("aria-expanded", String(open));
+  };
+  say();
+  new MutationObserver(say).observe(dialog, { attributeFilter: ["open"] });
+  new MutationObserver(say).observe(sidebar, { attributeFilter: ["class"] });
+  addEventListener("resize", say);
+}
+
+// The theme's scripts take the focus from these buttons when they are pressed, so a
+// second press would do nothing, and a closed drawer would leave the reader nowhere.
+function keepFocus() {
+  let pressed = null;
+  const buttons =
+    ".theme-switch-button, .search-button__button, .primary-toggle, .secondary-toggle";
+  for (const button of document.querySelectorAll(buttons)) {
+    button.addEventListener("click", () => {
+      pressed = button;
+      if (!document.querySelector("dialog[open]")) button.focus({ preventScroll: true });
+    });
+  }
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("close", () => {
+      if (pressed?.offsetParent) pressed.focus({ preventScroll: true });
+    });
+  }
+}
+
+// A report names the section that is being read.
+function nameSection(link) {
+  const plain = link.href;
+  link.addEventListener("click", () => {
+    const headings = [...document.querySelectorAll(".bd-article :is(h1, h2, h3)")];
+    const above = headings.filter((h) => h.getBoundingClientRect().top < 150).pop();
+    const section = (above ?? headings[0])?.firstChild?.textContent.trim();
+    const address = new URL(plain);
+    if (section)
+      address.searchParams.set(
+        "title",
+        `${new URL(plain).searchParams.get("title")}: ${section}`,
+      );
+    link.href = address.href;
+  });
+}
+
+// --- Search --------------------------------------------------------------------------
+
+// How many results there are is said aloud, too.
+function announceResults() {
+  const results = document.getElementById("search-results");
+  if (!results) return;
+  const said = document.createElement("p");
+  said.className = "visually-hidden";
+  said.setAttribute("role", "status");
+  results.before(said);
+  new MutationObserver(() => {
+    const words = results.querySelector(".search-summary")?.textContent.trim();
+    if (words && words !== said.textContent) said.textContent = words;
+  }).observe(results, { childList: true, characterData: true, subtree: true });
+}
+
+// --- On paper ------------------------------------------------------------------------
+
+// Folds open and colours are light while a page is printed.
+{
+  let before = null;
+  addEventListener("beforeprint", () => {
+    const closed = [...document.querySelectorAll(".bd-article details:not([open])")];
+    before = { closed, theme: document.documentElement.dataset.theme };
+    for (const fold of closed) fold.open = true;
+    document.documentElement.dataset.theme = "light";
+    for (const picture of document.querySelectorAll("img[loading=lazy]"))
+      picture.loading = "eager";
+  });
+  addEventListener("afterprint", () => {
+    if (!before) return;
+    for (const fold of before.closed) fold.open = false;
+    document.documentElement.dataset.theme = before.theme;
+    before = null;
+  });
+}
+
+// --- Predict -------------------------------------------------------------------------
 
 // A prediction: its answers become buttons. After the choice, the chosen and the
 // right answer say what they are, and what happened unfolds. Nothing is kept.
@@ -90,4 +202,35 @@ function choose(card) {
   still();
   const changes = { attributeFilter: ["tabindex"], childList: true, subtree: true };
   new MutationObserver(still).observe(card, changes);
+}
+
+// --- Quiz ----------------------------------------------------------------------------
+
+// A question: its answers become buttons, and under the chosen one stands why it is
+// right or wrong. One may try again. Nothing is kept.
+function ask(card) {
+  const reason = (letter) =>
+    card.querySelector(`.quiz-why[data-letter="${letter}"] .quiz-reason`).innerHTML;
+  for (const answer of card.querySelectorAll(".predict-answer")) {
+    const right = answer.dataset.letter === card.dataset.answer;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-pressed", "false");
+    button.append(...answer.childNodes);
+    const said = document.createElement("div");
+    said.className = "quiz-said";
+    said.setAttribute("role", "status");
+    button.addEventListener("click", () => {
+      if (button.getAttribute("aria-pressed") === "true") return;
+      button.setAttribute("aria-pressed", "true");
+      answer.classList.add("chosen");
+      answer.classList.toggle("right", right);
+      const verdict = document.createElement("span");
+      verdict.className = "predict-verdict";
+      verdict.textContent = right ? "✓ right" : "✗ no";
+      button.append(" ", verdict);
+      said.innerHTML = reason(answer.dataset.letter);
+    });
+    answer.append(button, said);
+  }
 }

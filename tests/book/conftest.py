@@ -111,6 +111,21 @@ def words(text, name="m"):
     return new_markdown_cell(text, id=name)
 
 
+QUESTION = """**Question 1.** What does the encoder give?
+
+- **A.** A code.
+- **B.** A distribution.
+
+<details><summary>Answer to question 1</summary>
+
+**B.** Right. A mean and a variance.
+
+- **A.** That is chapter 1.
+
+</details>
+
+After it."""
+
 SOUND = [
     words("# 2. Sound", "title"),
     code("# @title Imports\nimport torch", tags=["hide-input"], name="i"),
@@ -124,6 +139,7 @@ SOUND = [
     code("x = 1", drawn(), name="d2"),
     words("**Figure 2.2.** Again.", "cap2"),
     words(PREDICT, "p"),
+    words(QUESTION, "q"),
     code(
         "claims()", printed("✓ it falls (60 → 0)\n✓ `f(x)` = y\n"), name="cl"
     ),
@@ -139,7 +155,7 @@ SOUND = [
         "links",
     ),
 ]
-SOUND[11]["id"] = "exercise-2-1"
+SOUND[12]["id"] = "exercise-2-1"
 INDEX = """# Index
 
 ```{toctree}
@@ -188,6 +204,9 @@ FAULTS = {
     ),
     "unknown-letter": PREDICT.replace("**B.** The draw", "**C.** The draw"),
     "no-fold": PREDICT.split("<details>")[0],
+    "no-reason": QUESTION.replace("- **A.** That is chapter 1.\n\n", ""),
+    "two-right": QUESTION.replace("That is", "Right. That is"),
+    "no-answer-fold": QUESTION.split("<details>")[0],
     "old-form": "**Predict:** will it fall?\n\nIt fell.",
     "no-picture": "**Figure 2.1.** There is none.",
     "unknown-page": f"[x]({SITE}notebooks/99.html)",

@@ -8,10 +8,20 @@ is complete without JavaScript; ``book/_static/course.js`` only adds to it.
 ``captions``   "**Figure 2.1.** …" under the figure before it
 ``claims``     "✓ …" as a list of sentences
 ``predict``    a question with answers to choose from
+``quiz``       questions at a chapter's end, with a reason for each answer
 ``exercises``  a frame, hints, the solution, the way to Colab
 ``solutions``  the pages of solutions, and what ``exercises`` folds away
 ``links``      addresses of the published site as links within it
 ``proofs``     the derivation page: no two places with the same name
+``formulas``   a script for them where there are some; punctuation that stays
+``buttons``    over a page: Colab, report a mistake, download
+``sharing``    description, picture and address; the list of pages; page 404
+
+``finishing``  calls these with each page's HTML, once all files are there:
+``icons``      drawn in the page
+``loading``    scripts after the text, pictures with their sizes
+``keyboard``   where the Tab key lands, and what things are called
+``styles``     one sheet with the rules that can apply
 """
 
 from __future__ import annotations
@@ -38,16 +48,25 @@ def show_exercises_in_contents(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Registers every module, in the order in which they work."""
     from course_pages import (
+        buttons,
         captions,
         claims,
         elements,
         exercises,
         figures,
+        finishing,
         folds,
+        formulas,
+        icons,
+        keyboard,
         links,
+        loading,
         predict,
         proofs,
+        quiz,
+        sharing,
         solutions,
+        styles,
     )
 
     for module in (
@@ -57,10 +76,19 @@ def setup(app: Sphinx) -> dict[str, bool]:
         captions,
         claims,
         predict,
+        quiz,
         exercises,
         solutions,
         links,
         proofs,
+        formulas,
+        buttons,
+        sharing,
+        icons,
+        loading,
+        keyboard,
+        finishing,
+        styles,
     ):
         module.setup(app)
     app.connect("config-inited", show_exercises_in_contents)

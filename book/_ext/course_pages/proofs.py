@@ -1,4 +1,4 @@
-"""Statements and proofs: one id each, and "Proof." set apart.
+"""Statements and proofs: one id each; where a proof starts and ends.
 
 sphinx-proof gives the same id to all of them.
 """
@@ -26,6 +26,7 @@ class OneIdEach(SphinxPostTransform):
             first = proof.next_node(nodes.Text)
             if "proof" in proof["classes"] and first is not None:
                 _set_apart(first)
+                _end(proof)
 
 
 def _set_apart(text: nodes.Text) -> None:
@@ -33,6 +34,18 @@ def _set_apart(text: nodes.Text) -> None:
     if text.startswith("Proof."):
         rest = nodes.Text(text.removeprefix("Proof."))
         text.parent.replace(text, [nodes.emphasis("", "Proof."), rest])
+
+
+def _end(proof: nodes.Element) -> None:
+    """Puts the sign of the end where the proof ends."""
+    sign = nodes.inline("", "∎", classes=["proof-end"])
+    last = proof[-1]
+    while isinstance(last, nodes.section | nodes.container) and len(last):
+        last = last[-1]
+    if isinstance(last, nodes.paragraph):
+        last += [nodes.Text(" "), sign]
+    else:  # after a formula or a list
+        last.parent += nodes.paragraph("", "", sign)
 
 
 def setup(app: Sphinx) -> None:
