@@ -42,6 +42,8 @@ def test_a_link_that_leads_nowhere_is_a_warning(small, page, said):
 
 def test_no_page_leaves_the_site_for_the_site(soups):
     for name, soup in soups.items():
+        if name == "404":  # shown at any address, so it names all in full
+            continue
         for link in soup.find_all("a", href=True):
             assert not link["href"].startswith(address().site), (name, link)
 
