@@ -292,6 +292,14 @@ def test_line_figures_are_drawn_as_lines(code):
             assert kind == "image/svg+xml", f"{cell.id} shows {kind}"
 
 
+def test_jupyter_shows_pictures_before_the_notebook_has_run(code):
+    """JupyterLab shows no SVG of a file that it does not trust."""
+    for cell in code:
+        for output, _ in tidying.pictures(cell):
+            pixels = {"image/png", "image/jpeg"} & set(output.data)
+            assert pixels, f"{cell.id}: run the notebook again"
+
+
 def test_predictions_can_be_made_and_are_answered(prose):
     cards = list(CARD.finditer(prose))
     assert len(cards) == len(PREDICT.findall(prose)) >= 3

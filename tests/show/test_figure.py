@@ -66,15 +66,15 @@ def test_pixels_go_along_for_viewers_that_show_no_svg():
     data, metadata = figure._repr_mimebundle_()
     (kind,) = set(data) - {"image/svg+xml", "text/plain"}
     assert kind == "image/png", "a few lines are smaller as PNG"
-    assert metadata[kind] == {"alt": figure.alt, "width": round(96 * WIDTH)}
-    assert len(data[kind]) < 20_000
+    assert metadata[kind]["alt"] == figure.alt
+    assert len(data[kind]) < 15_000
     with Image.open(BytesIO(base64.b64decode(data[kind]))) as image:
         seen = np.asarray(image.convert("RGB")).astype(int)
-    assert seen.shape[1] == round(1.5 * 96 * WIDTH)
+    assert seen.shape[1] == pytest.approx(96 * WIDTH, abs=1)
     assert tuple(seen[0, 0]) == (255, 255, 255), "on white, in the dark too"
     blue = np.array([int(BLUE[i : i + 2], 16) for i in (1, 3, 5)])
     rows, columns = np.nonzero(np.abs(seen - blue).sum(axis=2) < 60)
-    assert len(rows) > 500, "the line is there"
+    assert len(rows) > 200, "the line is there"
     assert np.corrcoef(rows, columns)[0, 1] < -0.9, "and it rises"
 
 

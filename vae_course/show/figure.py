@@ -42,7 +42,7 @@ COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, PURPLE, BROWN, SOFT, INK)
 WIDTH = 4.6  # inches; with TEXT it is what a phone can show
 TEXT = 10.5  # points; 11 pixels when a phone shrinks WIDTH to 350 pixels
 SHARP = 2 * PIXELS  # pixels an inch, for what is drawn as pixels
-STAND_IN = 1.5 * PIXELS  # pixels an inch, where no SVG is shown
+STAND_IN = PIXELS  # pixels an inch, where no SVG is shown
 
 STYLE = {
     "font.size": TEXT,
@@ -173,13 +173,9 @@ class Figure(MatplotlibFigure):
     def _repr_mimebundle_(self, include=None, exclude=None):
         svg = self.svg()
         kind, pixels = self.stand_in()
-        size = {"width": round(self.get_figwidth() * PIXELS)}
         return (
             {"image/svg+xml": svg, kind: pixels, "text/plain": self.alt},
-            {
-                "image/svg+xml": {"alt": self.alt},
-                kind: {"alt": self.alt, **size},
-            },
+            {each: {"alt": self.alt} for each in ("image/svg+xml", kind)},
         )
 
 
