@@ -68,9 +68,14 @@ def joined(state) -> torch.Tensor:
 
 
 def near(name: str, value: float):
-    """Equal to rounding; what is counted from scores, up to that bias."""
+    """Equal to rounding; what is counted from scores, up to that bias.
+
+    The slope of an absolute error jumps where rounding carries the error
+    across 0, so the gradient's norm feels rounding most.
+    """
     margin = {"adversarial": 5e-3, "critic_accuracy": 0.02}.get(name, 0.0)
-    return pytest.approx(value, rel=2e-3, abs=margin)
+    share = 2e-2 if name == "gradient" else 2e-3
+    return pytest.approx(value, rel=share, abs=margin)
 
 
 def steps(trained, count=None):
