@@ -403,15 +403,18 @@ def test_a_run_is_not_gone_on_with_by_another_recipe_or_other_images(
     run(tmp_path, {"steps": 2})
     with pytest.raises(RunError, match=r"beta: 0\.5, and 1e-06 in the run"):
         run(tmp_path, {"steps": 4, "beta": 0.5})
-    with pytest.raises(RunError, match="on other images"):
-        train(
-            recipe(steps=4),
-            stripes(21),
-            folder=tmp_path,
-            resume=True,
-            progress=False,
-            perceptual=distance(),
-        )
+    last_differs = stripes()
+    last_differs.pixels[-1, 0, 0, 0] ^= 1
+    for others in (stripes(21), last_differs):
+        with pytest.raises(RunError, match="on other images"):
+            train(
+                recipe(steps=4),
+                others,
+                folder=tmp_path,
+                resume=True,
+                progress=False,
+                perceptual=distance(),
+            )
     with pytest.raises(RunError, match="holds a run already"):
         run(tmp_path, {"steps": 4}, resume=False)
 

@@ -1,9 +1,14 @@
-"""What must hold before a model is built: the devices fit the recipe."""
+"""What comes before the first step: images, devices and weights fit."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from vae_course.data import ImageSet
+from vae_course.sd.losses import Coder
 from vae_course.sd.recipe import Recipe, RecipeError
 from vae_course.sd.runs import RunError
+from vae_course.sd.stream import Fixed
 
 
 def make_accelerator(recipe: Recipe):
@@ -48,3 +53,21 @@ def check(recipe: Recipe, count: int, processes: int, device: str) -> None:
             f"precision='fp16' needs a CUDA GPU, and this is {device}: take "
             "'bf16' or 'no'."
         )
+
+
+def as_crops(images):
+    """An ImageSet as crops; what is crops already, or None, as it is."""
+    return Fixed(images) if isinstance(images, ImageSet) else images
+
+
+def config_of(recipe: Recipe) -> str | None:
+    """A lone file of weights needs the preset; a folder knows its own."""
+    return recipe.preset if Path(recipe.init).suffix else None
+
+
+def freeze(coder: Coder, train: str) -> None:
+    """Leaves what the recipe trains to be trained, and freezes the rest."""
+    if train == "decoder":
+        coder.vae.encoder.requires_grad_(False)
+        if coder.vae.quant_conv is not None:
+            coder.vae.quant_conv.requires_grad_(False)

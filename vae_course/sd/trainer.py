@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +28,14 @@ from vae_course.sd.lpips import LPIPS
 from vae_course.sd.perceptual import PerceptualDistance
 from vae_course.sd.recipe import Recipe, from_dict
 from vae_course.sd.runs import Run, RunError
-from vae_course.sd.setup import check, make_accelerator
+from vae_course.sd.setup import (
+    as_crops,
+    check,
+    config_of,
+    freeze,
+    make_accelerator,
+)
+from vae_course.sd.stopping import at_the_end_of_the_step
 from vae_course.sd.validation import measure
 
 NEAT = 8  # reconstructions on a sheet
@@ -67,16 +71,15 @@ class Trainer:
         accelerator=None,
     ):
         self.recipe, self.run = recipe, run
-        self.crops, self.held_out = _as_crops(crops), _as_crops(held_out)
+        self.crops, self.held_out = as_crops(crops), as_crops(held_out)
         self.accelerator = a = accelerator or make_accelerator(recipe)
         check(recipe, len(self.crops), a.num_processes, a.device.type)
         self.step = 0
-        self.position = 0  # where the stream of images stands
         self._images = None
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             vae = vae or (
-                checkpoints.load(recipe.init, _config(recipe))
+                checkpoints.load(recipe.init, config_of(recipe))
                 if recipe.init
                 else AutoencoderKL(recipe.preset)
             )
@@ -138,7 +141,7 @@ class Trainer:
         board = self._board()
         asked = threading.Event()
         try:
-            with _at_the_end_of_the_step(asked):
+            with at_the_end_of_the_step(asked):
                 self._loop(bar, board, asked)
         finally:
             bar.close()
@@ -271,7 +274,7 @@ class Trainer:
             "step": self.step,
             "recipe": asdict(self.recipe)
             | {"adam_betas": [*self.recipe.adam_betas]},
-            "images": _fingerprint(self.crops),
+            "images": self.crops.fingerprint(),
             "coder": self.coder.state_dict(),
             "critic": self.critic.state_dict(),
             "coder_optimizer": self.coder_optimizer.state_dict(),
@@ -303,7 +306,7 @@ class Trainer:
                 + "; ".join(differences)
                 + "). Go on with that one, or begin in another folder."
             )
-        if state["images"] != _fingerprint(self.crops):
+        if state["images"] != self.crops.fingerprint():
             raise RunError(
                 f"{self.run.folder} was trained on other images than there "
                 "are now. Begin in another folder; --init takes its model/ "
@@ -438,56 +441,3 @@ class Trainer:
         except ImportError:
             return None
         return SummaryWriter(self.run.folder / "tensorboard")
-
-
-@contextmanager
-def _at_the_end_of_the_step(asked: threading.Event) -> Iterator[None]:
-    """Notes a signal to stop, so that no step is left half done.
-
-    Between the autoencoder's half of a step and the critic's there is no state
-    that a run could go on from.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears signals
-        return
-
-    def note(signum, frame):
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, note) for each in wanted}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def freeze(coder: Coder, train: str) -> None:
-    """Leaves what the recipe trains to be trained, and freezes the rest."""
-    if train == "decoder":
-        coder.vae.encoder.requires_grad_(False)
-        if coder.vae.quant_conv is not None:
-            coder.vae.quant_conv.requires_grad_(False)
-
-
-def _as_crops(images):
-    from vae_course.data import ImageSet
-
-    return stream.Fixed(images) if isinstance(images, ImageSet) else images
-
-
-def _config(recipe: Recipe) -> str | None:
-    """A lone file of weights needs the preset; a folder knows its own."""
-    return recipe.preset if Path(recipe.init).suffix else None
-
-
-def _fingerprint(crops) -> str:
-    """What the images are, in few letters: nobody goes on with others."""
-    photos = getattr(crops, "photos", None)
-    if photos is not None:
-        return str(stream.number(*(p.digest for p in photos)))
-    first = crops.crop(0)
-    return f"{len(crops)} {stream.number(first.double().sum().item())}"
