@@ -1,7 +1,8 @@
-"""What every test has: a seed, and images."""
+"""What tests share: a seed, images, and a browser."""
 
 import pytest
 import torch
+from browser import launched
 
 from vae_course.data import ImageSet
 
@@ -20,3 +21,14 @@ def stripes():
     pixels[labels == 0, :, ::2] += 180
     pixels[labels == 1, :, :, ::2] += 180
     return ImageSet(pixels.to(torch.uint8), labels)
+
+
+@pytest.fixture(scope="module")  # while it is open, no other loop may run
+def chromium():
+    """A browser without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+        yield browser
+        browser.close()

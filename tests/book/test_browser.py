@@ -2,17 +2,12 @@
 
 import functools
 import http.server
-import sys
 import threading
 from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import sync_playwright
 from test_site import CONTENTS
-
-sys.path.append(str(Path(__file__).parents[1]))
-from browser import launched
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 PAGES = [*CONTENTS, "search", "genindex", "404"]
@@ -39,14 +34,6 @@ SIDEWAYS = """() => {
     .filter(e => !e.parentElement.closest(".wide, .drawing, pre"))
     .slice(0, 5).map(e => e.outerHTML.slice(0, 160))];
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = launched(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,7 @@
 """Explorers in a real browser: PyTorch's numbers, and led by any hand."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 
 from vae_course.mlp import MLPVAE, Autoencoder
 from vae_course.show import explorers
@@ -13,19 +9,8 @@ from vae_course.show.explorers import packing
 from vae_course.show.explorers.by_hand import terms
 from vae_course.show.explorers.trained import grid
 
-sys.path.append(str(Path(__file__).parents[1]))
-from browser import launched
-
 READY = """count => document.querySelectorAll(
   ".vae-explorer[data-alive]").length === count"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = launched(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -13,18 +13,19 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from course_pages.answers import (
+    CLOSE,
+    LETTER,
+    NotTheForm,
+    choices,
+    is_html,
+    letters_of,
+)
 from course_pages.cells import after_start, parents, starts_with, warn
 from course_pages.elements import Element, element, fold
 
 START = re.compile(r"Predict\b.*")
 OPEN = re.compile(r"\s*<details>\s*<summary>\s*What happened\s*</summary>\s*")
-CLOSE = re.compile(r"\s*</details>\s*")
-LETTER = re.compile(r"([A-Z])\.")
-LETTERS = "ABCD"
-
-
-class NotACard(Exception):
-    """A prediction that does not have the form; says what is missing."""
 
 
 class Predictions(SphinxTransform):
@@ -41,7 +42,7 @@ class Predictions(SphinxTransform):
                     count += 1
                     try:
                         _gather(parent, node, count)
-                    except NotACard as error:
+                    except NotTheForm as error:
                         warn(node, f"Predict: {error}.")
 
 
@@ -49,7 +50,7 @@ def _gather(parent: nodes.Element, start: nodes.Node, count: int) -> None:
     """Replaces a prediction's nodes by its card.
 
     Raises:
-        NotACard: something is missing, or there is too much.
+        NotTheForm: something is missing, or there is too much.
     """
     after = parent.children[parent.index(start) :]
     question = [start]
@@ -58,15 +59,8 @@ def _gather(parent: nodes.Element, start: nodes.Node, count: int) -> None:
             break
         question.append(node)
     rest = after[len(question) :]
-    if not rest or not isinstance(rest[0], nodes.bullet_list):
-        raise NotACard("a list of answers must follow the question")
-    answers = rest[0]
-    letters = [_letter(item) for item in answers]
-    if not 2 <= len(letters) <= 4 or letters != list(LETTERS[: len(letters)]):
-        raise NotACard(
-            "two to four answers must start with **A.**, **B.** and so on; "
-            f"they start with {letters}"
-        )
+    answers = rest[0] if rest else None
+    letters = letters_of(answers)
     happened = _folded(rest[1:])
     right = _right(happened, letters)
     for node in [*question[1:], answers, *happened, *_marks(rest[1:])]:
@@ -76,33 +70,21 @@ def _gather(parent: nodes.Element, start: nodes.Node, count: int) -> None:
     parent.insert(place, _card(question, answers, happened, right, count))
 
 
-def _letter(item: nodes.Element) -> str:
-    """The letter with which an answer starts; else empty."""
-    match = LETTER.fullmatch(starts_with(item[0])) if item.children else None
-    return match[1] if match else ""
-
-
-def _is(node: nodes.Node, pattern: re.Pattern) -> bool:
-    return isinstance(node, nodes.raw) and bool(
-        pattern.fullmatch(node.astext())
-    )
-
-
 def _folded(after: list[nodes.Node]) -> list[nodes.Node]:
     """What stands between the opening of the fold and its end."""
-    if not after or not _is(after[0], OPEN):
-        raise NotACard(
+    if not after or not is_html(after[0], OPEN):
+        raise NotTheForm(
             "<details><summary>What happened</summary> must follow the answers"
         )
-    ends = [i for i, node in enumerate(after) if _is(node, CLOSE)]
+    ends = [i for i, node in enumerate(after) if is_html(node, CLOSE)]
     if not ends:
-        raise NotACard("</details> must stand on a line of its own")
+        raise NotTheForm("</details> must stand on a line of its own")
     return after[1 : ends[0]]
 
 
 def _marks(after: list[nodes.Node]) -> list[nodes.Node]:
     """The two pieces of HTML that open and close the fold."""
-    end = next(node for node in after if _is(node, CLOSE))
+    end = next(node for node in after if is_html(node, CLOSE))
     return [after[0], end]
 
 
@@ -117,7 +99,7 @@ def _right(happened: list[nodes.Node], letters: list[str]) -> str:
     ]
     match = LETTER.fullmatch(starts_with(first)) if first else None
     if match is None or match[1] not in letters or len(bold) != 1:
-        raise NotACard(
+        raise NotTheForm(
             "“What happened” must start with the letter of the one right "
             f"answer, in bold: one of {', '.join(letters)}"
         )
@@ -133,21 +115,6 @@ def _card(question, answers, happened, right: str, count: int) -> Element:
         nodes.Text("Predict"),
         attributes={"class": "predict-label", "id": f"{name}-label"},
     )
-    items = []
-    for item in answers:
-        letter = _letter(item)
-        badge = element(
-            "span",
-            nodes.Text(f"{letter}."),
-            attributes={"class": "predict-letter"},
-        )
-        text = element(
-            "span", *after_start(item[0]), attributes={"class": "predict-text"}
-        )
-        given = {"class": "predict-answer", "data-letter": letter}
-        items.append(
-            element("li", badge, nodes.Text(" "), text, attributes=given)
-        )
     return element(
         "div",
         label,
@@ -157,7 +124,7 @@ def _card(question, answers, happened, right: str, count: int) -> Element:
             *question[1:],
             attributes={"class": "predict-question"},
         ),
-        element("ul", *items, attributes={"class": "predict-answers"}),
+        choices(answers),
         fold("What happened", *happened, classes="fold predict-happened"),
         attributes={
             "class": "predict",

@@ -15,15 +15,20 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from course_pages.answers import (
+    CLOSE,
+    NotTheForm,
+    badge,
+    choices,
+    is_html,
+    letter_of,
+    letters_of,
+    span,
+)
 from course_pages.cells import after_start, parents, starts_with, warn
 from course_pages.elements import Element, element, fold
-from course_pages.predict import CLOSE, LETTER, LETTERS
 
 START = re.compile(r"Question (\d+)\.")
-
-
-class NotAQuestion(Exception):
-    """A question that does not have the form; says what is missing."""
 
 
 class Quizzes(SphinxTransform):
@@ -40,7 +45,7 @@ class Quizzes(SphinxTransform):
                     continue
                 try:
                     _gather(parent, node, match[1])
-                except NotAQuestion as error:
+                except NotTheForm as error:
                     warn(node, f"Question {match[1]}: {error}.")
 
 
@@ -48,25 +53,18 @@ def _gather(parent: nodes.Element, start: nodes.Node, number: str) -> None:
     """Replaces a question's nodes by its card.
 
     Raises:
-        NotAQuestion: something is missing, or there is too much.
+        NotTheForm: something is missing, or there is too much.
     """
     after = parent.children[parent.index(start) :]
-    if len(after) < 2 or not isinstance(after[1], nodes.bullet_list):
-        raise NotAQuestion("a list of answers must follow the question")
-    answers = after[1]
-    letters = [letter_of(item) for item in answers]
-    if not 2 <= len(letters) <= 4 or letters != list(LETTERS[: len(letters)]):
-        raise NotAQuestion(
-            "two to four answers must start with **A.**, **B.** and so on; "
-            f"they start with {letters}"
-        )
+    answers = after[1] if len(after) > 1 else None
+    letters = letters_of(answers)
     opening = re.compile(
         rf"\s*<details>\s*<summary>\s*Answer to question {number}"
         r"\s*</summary>\s*"
     )
-    ends = [i for i, node in enumerate(after) if _is(node, CLOSE)]
-    if len(after) < 3 or not _is(after[2], opening) or not ends:
-        raise NotAQuestion(
+    ends = [i for i, node in enumerate(after) if is_html(node, CLOSE)]
+    if len(after) < 3 or not is_html(after[2], opening) or not ends:
+        raise NotTheForm(
             f"<details><summary>Answer to question {number}</summary> and "
             "</details> must follow the answers"
         )
@@ -77,21 +75,6 @@ def _gather(parent: nodes.Element, start: nodes.Node, number: str) -> None:
     for node in after[: ends[0] + 1]:
         parent.remove(node)
     parent.insert(place, card)
-
-
-def letter_of(item: nodes.Element) -> str:
-    """The letter with which an answer or a reason starts; else empty."""
-    first = (
-        item[0] if isinstance(item, nodes.list_item) and len(item) else item
-    )
-    match = LETTER.fullmatch(starts_with(first))
-    return match[1] if match else ""
-
-
-def _is(node: nodes.Node, pattern: re.Pattern) -> bool:
-    return isinstance(node, nodes.raw) and bool(
-        pattern.fullmatch(node.astext())
-    )
 
 
 def _reasons(
@@ -107,18 +90,18 @@ def _reasons(
     found = [letter_of(paragraph) for paragraph in paragraphs]
     first = said[0] if said else None
     if not isinstance(first, nodes.paragraph) or found[0] not in letters:
-        raise NotAQuestion(
+        raise NotTheForm(
             "the answer must start with the letter of the one right answer, "
             "in bold"
         )
     if "Right." not in first.astext() or any(
         "Right." in paragraph.astext() for paragraph in paragraphs[1:]
     ):
-        raise NotAQuestion(
+        raise NotTheForm(
             "“Right.” stands behind the letter of the one right answer alone"
         )
     if sorted(found) != letters:
-        raise NotAQuestion(
+        raise NotTheForm(
             "each answer needs one reason that starts with its letter; there "
             f"are answers {letters} and reasons {found}"
         )
@@ -128,24 +111,12 @@ def _reasons(
 def _card(start, answers, right, reasons, number) -> Element:
     """The card; course.js makes buttons of its answers."""
     name = f"question-{number}"
-    items = []
-    for item in answers:
-        letter = letter_of(item)
-        items.append(
-            element(
-                "li",
-                _badge(letter),
-                nodes.Text(" "),
-                _span("predict-text", *after_start(item[0])),
-                attributes={"class": "predict-answer", "data-letter": letter},
-            )
-        )
     why = [
         element(
             "p",
-            _badge(letter),
+            badge(letter),
             nodes.Text(" "),
-            _span("quiz-reason", *after_start(reasons[letter])),
+            span("quiz-reason", *after_start(reasons[letter])),
             attributes={"class": "quiz-why", "data-letter": letter},
         )
         for letter in sorted(reasons, key=lambda each: each != right)
@@ -158,7 +129,7 @@ def _card(start, answers, right, reasons, number) -> Element:
             attributes={"class": "predict-label", "id": name},
         ),
         nodes.paragraph("", "", *after_start(start)),
-        element("ul", *items, attributes={"class": "predict-answers"}),
+        choices(answers),
         fold(f"Answer to question {number}", *why),
         attributes={
             "class": "quiz",
@@ -167,14 +138,6 @@ def _card(start, answers, right, reasons, number) -> Element:
             "data-answer": right,
         },
     )
-
-
-def _badge(letter: str) -> Element:
-    return _span("predict-letter", nodes.Text(f"{letter}."))
-
-
-def _span(kind: str, *children: nodes.Node) -> Element:
-    return element("span", *children, attributes={"class": kind})
 
 
 def setup(app: Sphinx) -> None:
