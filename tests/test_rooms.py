@@ -19,6 +19,15 @@ MAY_IMPORT = {
     "sd": {"core", "metrics", "data"},
     "diffusion": {"core", "training", "metrics", "sd"},
     "show": {"core", "training", "sd"},  # drawings walk through models
+    "museum": {
+        "core",
+        "mlp",
+        "training",
+        "theory",
+        "sd",
+        "diffusion",
+        "show",
+    },
     "exercises": {
         "core",
         "mlp",
@@ -28,6 +37,7 @@ MAY_IMPORT = {
         "theory",
         "sd",
         "diffusion",
+        "museum",
     },
 }
 ANY = {"cli", "reference", "train", "challenge"}

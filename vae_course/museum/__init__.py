@@ -1,0 +1,11 @@
+"""The bug museum: plausible pieces of code, each with one fault."""
+
+from vae_course.museum.exhibit import (
+    FAMILIES,
+    VERSIONS,
+    Exhibit,
+    exhibit,
+    exhibits,
+)
+
+__all__ = ["FAMILIES", "VERSIONS", "Exhibit", "exhibit", "exhibits"]
