@@ -19,6 +19,17 @@ MAY_IMPORT = {
     "sd": {"core", "metrics", "data"},
     "diffusion": {"core", "training", "metrics", "sd"},
     "show": {"core", "training", "sd"},  # drawings walk through models
+    "diagnosis": {
+        "core",
+        "mlp",
+        "training",
+        "metrics",
+        "data",
+        "theory",
+        "sd",
+        "diffusion",
+        "show",
+    },
     "museum": {
         "core",
         "mlp",
@@ -26,7 +37,7 @@ MAY_IMPORT = {
         "theory",
         "sd",
         "diffusion",
-        "show",
+        "diagnosis",
     },
     "exercises": {
         "core",

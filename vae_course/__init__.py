@@ -16,6 +16,7 @@ _HOMES = {
     "log_importance_weights": "core",
     "MLPVAE": "mlp",
     "Autoencoder": "mlp",
+    "diagnose": "diagnosis",
     "squared_error": "mlp",
 }
 

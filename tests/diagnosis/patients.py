@@ -1,0 +1,85 @@
+"""Small models to examine, healthy until a test breaks one."""
+
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from vae_course import MLPVAE
+from vae_course.data import ImageSet
+from vae_course.sd import AutoencoderKL, Config
+from vae_course.training import train
+
+SHAPE = (1, 8, 8)
+TINY = Config(
+    block_out_channels=(8, 16),
+    layers_per_block=1,
+    norm_num_groups=4,
+    use_quant_conv=False,
+    use_post_quant_conv=False,
+    scaling_factor=1.0,
+    sample_size=16,
+)
+
+
+def bars(count=192, seed=3, shape=SHAPE) -> torch.Tensor:
+    """Binary images, each with one bar here or there."""
+    generator = torch.Generator().manual_seed(seed)
+    c, h, w = shape
+    x = torch.rand(count, c, h, w, generator=generator) < 0.05
+    rows = torch.randint(h, (count,), generator=generator)
+    upright = torch.rand(count, generator=generator) < 0.5
+    for image, row, is_upright in zip(x, rows, upright, strict=True):
+        if is_upright:
+            image[:, :, row % w] = True
+        else:
+            image[:, row] = True
+    return x.float()
+
+
+def waves(count=24, seed=5, size=16) -> torch.Tensor:
+    """Coloured waves in [−1, 1], (N, 3, size, size)."""
+    generator = torch.Generator().manual_seed(seed)
+    speed, tilt, phase = torch.rand(3, count, 3, 1, 1, generator=generator)
+    place = torch.arange(size).float()
+    return torch.sin(2 * speed * place + tilt * place.view(-1, 1) + 6 * phase)
+
+
+def dense(**options) -> MLPVAE:
+    torch.manual_seed(0)
+    return MLPVAE(SHAPE, hidden=32, latent=4, **options)
+
+
+@lru_cache
+def _learned() -> dict:
+    model = dense()
+    train(model, bars(512, seed=4), epochs=40, lr=5e-3, progress=False)
+    return model.state_dict()
+
+
+def trained(kind=MLPVAE, **options) -> MLPVAE:
+    """The dense model after a little training."""
+    model = kind(SHAPE, hidden=32, latent=4, **options)
+    model.load_state_dict(_learned())
+    return model.eval()
+
+
+def convolutional(kind=AutoencoderKL) -> AutoencoderKL:
+    torch.manual_seed(0)
+    return kind(TINY)
+
+
+def as_set(images: torch.Tensor) -> ImageSet:
+    pixels = (255 * images).round().to(torch.uint8)
+    return ImageSet(pixels, torch.zeros(len(images)).long())
+
+
+class Wrapped(nn.Module):
+    """A layer, and something done to what comes out of it."""
+
+    def __init__(self, layer, after):
+        super().__init__()
+        self.layer, self.after = layer, after
+
+    def forward(self, x):
+        return self.after(self.layer(x))

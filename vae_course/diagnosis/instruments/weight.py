@@ -1,0 +1,176 @@
+"""What the loss weighs: β, measured on its gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vae_course.diagnosis import chance
+from vae_course.diagnosis.bench import Bench, in_double, undisturbed
+from vae_course.diagnosis.reading import NotAsked, Reading
+
+SEEDS = 8
+LARGE = 20_000_000  # parameters above which double precision takes too long
+
+
+def weight(bench: Bench) -> list[Reading]:
+    """β: how the loss weighs the rate against the distortion. Chapter 5.
+
+    The gradient of the loss is held against those of the distortion and of
+    the rate, both in nats per image. Where a · ∇distortion + b · ∇rate gives
+    it back, β = b/a, whatever the loss is divided by. It is measured on a
+    batch, and on one of twice the size: a KL summed over the batch beside a
+    mean doubles.
+
+    Bands: β within 2% of what the author says, or 5 standard errors; what is
+    left of the gradient under 2%, or 5 standard errors of the noise.
+    """
+    subject, module = bench.subject, bench.module
+    if subject.loss is None:
+        raise NotAsked("it names no loss")
+    if sum(p.numel() for p in module.parameters()) > LARGE:
+        raise NotAsked("it has too many parameters for double precision")
+    small = bench.x[: 8 if bench.x[0].numel() <= 1024 else 4].double()
+    large = bench.x[: 2 * len(small)].double()
+    if len(large) < 2 * len(small):
+        raise NotAsked("there are too few images")
+    with undisturbed(module), in_double(module):
+        module.train()
+        fit = _fit(bench, small)
+        twice = _fit(bench, large)
+    looks = "The loss falls, and its number is taken for nats."
+    if fit.rest > fit.rest_band:
+        if subject.other_terms:
+            raise NotAsked("its loss has other parts besides the two")
+        return [
+            Reading(
+                "part of the gradient that is of neither term",
+                fit.rest,
+                high=fit.rest_band,
+                symptom="The loss is no weighted sum of the distortion and of "
+                "the rate of these distributions. If it is meant to have "
+                "other parts, say other_terms=True."
+                + (f" The rest acts on {fit.where}." if fit.where else ""),
+                looks=looks,
+                chapter=4,
+            )
+        ]
+    bench.beta = fit.beta
+    found = [
+        Reading(
+            "part of the gradient that is of neither term",
+            fit.rest,
+            high=fit.rest_band,
+        )
+    ]
+    if subject.beta is None:
+        found.append(Reading("β of the loss as it is written", fit.beta))
+    elif subject.beta == 0:
+        found.append(
+            Reading(
+                "β of the loss as it is written",
+                fit.beta,
+                -0.01,
+                0.01,
+                "The rate has a weight, and should have none.",
+                looks,
+                5,
+            )
+        )
+    else:
+        band = subject.beta * max(0.02, fit.error)
+        found.append(
+            Reading(
+                "β of the loss as it is written",
+                fit.beta,
+                subject.beta - band,
+                subject.beta + band,
+                "The loss weighs the rate against the distortion otherwise "
+                "than its author says: one of them is summed where the other "
+                "is averaged, or a factor is missing.",
+                looks,
+                5,
+            )
+        )
+    if abs(fit.beta) > 1e-12:
+        band = max(0.02, 2 * fit.error)
+        found.append(
+            Reading(
+                "β at twice the batch, over β",
+                twice.beta / fit.beta,
+                1 - band,
+                1 + band,
+                "The weight of the rate depends on the size of the batch: one "
+                "term is summed over it, the other averaged.",
+                "Changing the batch size changes the pictures.",
+                5,
+            )
+        )
+    return found
+
+
+class _Fit:
+    """a · ∇distortion + b · ∇rate, fitted to ∇loss over several seeds."""
+
+    def __init__(self, losses: Tensor, halves: Tensor, rates: Tensor, names):
+        ours = torch.stack([halves.mean(0), rates.mean(0)], dim=1)  # (P, 2)
+        target = losses.mean(dim=0)
+        if not torch.isfinite(target).all():
+            raise NotAsked("its gradient is not finite")
+        size = ours.norm(dim=0).clamp(min=1e-300)
+        solved = torch.linalg.lstsq((ours / size), target[:, None]).solution
+        a, b = (solved[:, 0] / size).tolist()
+        left = losses - a * halves - b * rates  # (S, P)
+        seeds = len(left)
+        norm = target.norm().clamp(min=1e-300)
+        noise = (left.var(dim=0).sum() / seeds).sqrt() / norm
+        self.rest = (left.mean(dim=0).norm() / norm).item()
+        self.rest_band = max(0.02, chance.ERRORS * noise.item())
+        self.beta = b / a if a else float("inf")
+        # What the noise that is left may have added to b.
+        direction = rates.mean(0) / rates.mean(0).norm().clamp(min=1e-300)
+        doubt = (left @ direction).std() / seeds**0.5
+        doubt = doubt / rates.mean(0).norm().clamp(min=1e-300)
+        doubt = doubt / max(abs(b), 1e-300)
+        self.error = chance.ERRORS * doubt.item()
+        parts = left.mean(dim=0).square().split([n for _, n in names])
+        shares = torch.stack([part.sum() for part in parts])
+        total = shares.sum().clamp(min=1e-300)
+        worst = int(shares.argmax())
+        alone = shares[worst] / total > 0.99
+        self.where = names[worst][0] + " alone" if alone else ""
+
+
+def _fit(bench: Bench, x: Tensor) -> _Fit:
+    subject, module = bench.subject, bench.module
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    if not named:
+        raise NotAsked("none of its parameters is trained")
+    parameters = [p for _, p in named]
+
+    def gradient(number: Tensor) -> Tensor:
+        if not number.requires_grad:
+            return torch.cat(
+                [torch.zeros_like(p).flatten() for p in parameters]
+            )
+        slopes = torch.autograd.grad(number, parameters, allow_unused=True)
+        return torch.cat(
+            [
+                (torch.zeros_like(p) if s is None else s).flatten()
+                for p, s in zip(parameters, slopes, strict=True)
+            ]
+        )
+
+    losses, halves, rates = [], [], []
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        losses.append(gradient(bench.loss(x)))
+        torch.manual_seed(seed)  # the same noise, if it is drawn first
+        q = subject.posterior(x)
+        if q is None:
+            raise NotAsked("its codes have no noise")
+        z = subject.drawn(q)
+        halves.append(gradient(-subject.pixels(z).log_prob(x).mean()))
+        rates.append(gradient(subject.true_rate(subject.posterior(x)).mean()))
+    sizes = [(name, p.numel()) for name, p in named]
+    return _Fit(*map(torch.stack, (losses, halves, rates)), sizes)
