@@ -17,7 +17,7 @@ TINY = Config(
     norm_num_groups=4,
     use_quant_conv=False,
     use_post_quant_conv=False,
-    scaling_factor=1.0,
+    scaling_factor=0.5,
     sample_size=16,
 )
 
@@ -26,7 +26,7 @@ def bars(count=192, seed=3, shape=SHAPE) -> torch.Tensor:
     """Binary images, each with one bar here or there."""
     generator = torch.Generator().manual_seed(seed)
     c, h, w = shape
-    x = torch.rand(count, c, h, w, generator=generator) < 0.05
+    x = torch.rand(count, c, h, w, generator=generator) < 0.15
     rows = torch.randint(h, (count,), generator=generator)
     upright = torch.rand(count, generator=generator) < 0.5
     for image, row, is_upright in zip(x, rows, upright, strict=True):
@@ -42,7 +42,9 @@ def waves(count=24, seed=5, size=16) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     speed, tilt, phase = torch.rand(3, count, 3, 1, 1, generator=generator)
     place = torch.arange(size).float()
-    return torch.sin(2 * speed * place + tilt * place.view(-1, 1) + 6 * phase)
+    return torch.sin(
+        0.6 * speed * place + tilt * place.view(-1, 1) + 6 * phase
+    )
 
 
 def dense(**options) -> MLPVAE:

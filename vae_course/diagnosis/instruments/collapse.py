@@ -36,6 +36,8 @@ def collapse(bench: Bench) -> list[Reading]:
         raise NotAsked("nobody said what weight the rate has")
     if len(bench.x) < 16:
         raise NotAsked("a covariance needs more images")
+    if subject.posterior(bench.x[:2]) is None:
+        raise NotAsked("its codes have no noise")
     p = subject.pixels(bench.codes[:2])  # with a graph: is its scale learned?
     base = getattr(p, "base_dist", p)
     source = bench.train if bench.train is not None else bench.x
