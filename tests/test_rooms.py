@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "theory",
         "sd",
         "diffusion",
+        "show",
         "diagnosis",
     },
     "exercises": {
