@@ -36,6 +36,7 @@ from vae_course.diffusion import (
     Denoiser,
     Denoising,
     DigitAutoencoder,
+    Latents,
     encoded,
     keep_scale,
     quality,
@@ -57,33 +58,51 @@ class BadEntry(ValueError):
     """An entry that cannot be run or judged; says what is missing."""
 
 
-def course_entry(images: Tensor, labels: Tensor, seed: int = 0) -> Draw:
-    """Latent diffusion as in chapter 9, with its settings."""
-    pixels = (255 * images).round().to(torch.uint8)
-    digits = ImageSet(pixels, labels)
+def first_stage(
+    digits: ImageSet, beta: float = 0.1, seed: int = 0
+) -> DigitAutoencoder:
+    """The chapter's autoencoder after 20,000 digits, its scale measured."""
     torch.manual_seed(seed)
-    vae, model = DigitAutoencoder(), Denoiser()
+    vae = DigitAutoencoder()
     train(
         vae,
         digits,
         epochs=max(1, 20_000 // len(digits)),
-        beta=0.1,
+        beta=beta,
         batch_size=64,
         lr=warm_up_and_decay(1e-2),
         seed=seed,
     )
     keep_scale(vae, digits)
-    codes = encoded(vae, digits)
-    road = schedule.cosine()
+    return vae
+
+
+def second_stage(
+    codes: Latents, objective: Denoising, seen: int = 80_000, seed: int = 0
+) -> Denoiser:
+    """The chapter's denoiser after as many codes as are to be seen."""
+    torch.manual_seed(seed)
+    model = Denoiser(codes.mean.shape[1:])
     train(
         model,
         codes,
-        epochs=max(1, 80_000 // len(codes)),
-        objective=Denoising(road, "v"),
+        epochs=max(1, seen // len(codes)),
+        objective=objective,
         batch_size=128,
         lr=warm_up_and_decay(3e-3, 0.1),
         seed=seed,
     )
+    return model
+
+
+def course_entry(images: Tensor, labels: Tensor, seed: int = 0) -> Draw:
+    """Latent diffusion as in chapter 9, with its settings."""
+    pixels = (255 * images).round().to(torch.uint8)
+    digits = ImageSet(pixels, labels)
+    road = schedule.cosine()
+    vae = first_stage(digits, seed=seed)
+    codes = encoded(vae, digits)
+    model = second_stage(codes, Denoising(road, "v"), seed=seed)
 
     @torch.no_grad()
     def draw(labels: Tensor) -> Tensor:
