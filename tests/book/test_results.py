@@ -48,3 +48,38 @@ def test_strips_are_exact_in_half_the_memory():
     assert strips["memory_ratio"] <= 0.5
     assert strips["time_to_ours"] <= 1.1
     assert max(strips["difference"], strips["difference_to_ours"]) < 1e-5
+
+
+def test_the_best_code_to_decode_is_not_the_best_to_draw():
+    found = table("latents")["latents"]
+    by = {
+        stage: {name: entry[stage] for name, entry in found.items()}
+        for stage in ("returned", "drawn")
+    }
+    decoded = min(
+        by["returned"], key=lambda n: by["returned"][n]["distortion"]
+    )
+    drawn = min(by["drawn"], key=lambda n: by["drawn"][n]["frechet"])
+    assert (decoded, drawn) == ("kl_1e2", "kl_1e1")
+    distances = [entry["frechet"] for entry in by["drawn"].values()]
+    assert min(distances) < 0.9 * min(distances[0], distances[-1])  # both ends
+
+
+def test_flow_matching_is_as_good_as_v_and_noise_is_not():
+    asked = table("latents")["objectives"]
+    distance = {name: entry["frechet"] for name, entry in asked.items()}
+    assert abs(distance["flow"] / distance["v"] - 1) < 0.05
+    assert distance["noise"] > 2 * distance["v"]
+    assert asked["v"] == table("latents")["latents"]["kl_1e1"]["drawn"]
+
+
+def test_digits_are_what_was_asked_for_with_every_seed():
+    found = table("latent_diffusion")
+    runs = found["runs"]
+    assert [run["seed"] for run in runs] == list(range(len(runs)))
+    assert f"--seeds {len(runs)}" in found["command"] and len(runs) >= 3
+    for run in runs:
+        assert run["agreement"] >= 0.95 and run["seconds"] < 120
+    for name, mean in found["mean"].items():
+        values = [run[name] for run in runs]
+        assert abs(sum(values) / len(values) - mean) < 1e-4
