@@ -11,16 +11,19 @@ INSTALLED := .venv/.installed
 # with one thread, the same seeds give the same numbers.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test notebooks census address lab serve clean
+.PHONY: help book test quick notebooks chapter census links address lab serve clean
 
 help:
 	@echo "make book        build the book into _build/html"
 	@echo "make serve       build it and serve it on http://localhost:$(PORT)"
 	@echo "make test        check everything"
+	@echo "make quick       check the main things, within a minute"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make notebooks   execute the notebooks and store their outputs;"
 	@echo "                 NAMES=\"01 02\" chooses some"
+	@echo "make chapter     begin a chapter: NAME=hierarchies TITLE=\"Hierarchies\""
 	@echo "make census      count what the notebooks and their pages are made of"
+	@echo "make links       ask whether the links to other sites still lead there"
 	@echo "make address     change the public address everywhere: URL=https://..."
 	@echo "make clean       remove what was built; .venv stays"
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made with."
@@ -36,8 +39,23 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout 600 -n 2 --dist loadscope notebooks
 
+# What most changes break first, without notebooks, pages and training runs.
+quick: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/test_core.py \
+	  tests/test_metrics.py tests/test_mlp.py tests/test_rooms.py tests/theory \
+	  tests/show/test_claims.py tests/book/test_readme.py \
+	  tests/book/test_address.py tests/book/test_notebooks.py
+
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)
+
+chapter: $(INSTALLED)
+	$(BIN)/python -m tools.chapter "$(NAME)" "$(TITLE)"
+
+links: $(INSTALLED)
+	$(BIN)/jupyter-book build . --builder linkcheck
 
 census: book
 	$(BIN)/python -m tools.census --pages _build/html

@@ -2,7 +2,7 @@
 
 ``doctor`` says whether all is well; ``reconstruct`` sends images through an
 autoencoder of the Stable Diffusion family; ``train`` trains one; ``diagnose``
-examines one.
+examines one; ``progress`` makes a table of what a class has done.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor_parser.set_defaults(run=doctor)
     _add_reconstruct(commands)
     _add_diagnose(commands)
+    _add_progress(commands)
     commands.add_parser(  # it has a parser of its own
         "train", help="train an autoencoder on a folder of images"
     )
@@ -213,6 +214,39 @@ def diagnose(chosen: argparse.Namespace) -> int:
     else:
         print(report.table() + "\n\n" + str(report) if chosen.all else report)
     return 0 if report.healthy else 1
+
+
+def _add_progress(commands) -> None:
+    progress_parser = commands.add_parser(
+        "progress",
+        help="make a table of the progress files that a class handed in",
+        description="Reads every .json file in a folder and below it. A file "
+        "that is no progress file is named on standard error, and the exit "
+        "code is 1; the others are in the table all the same.",
+    )
+    progress_parser.add_argument("folder", metavar="FOLDER", type=Path)
+    progress_parser.add_argument(
+        "--csv",
+        action="store_true",
+        help="a row for each student and exercise, for a spreadsheet",
+    )
+    progress_parser.set_defaults(run=progress)
+
+
+def progress(chosen: argparse.Namespace) -> int:
+    """Prints what a class has done; 1 if a file could not be used."""
+    from vae_course.exercises import collecting
+
+    try:
+        handed, troubles = collecting.collect(chosen.folder)
+    except OSError as error:
+        return _complain(error)
+    if handed:
+        write = collecting.as_csv if chosen.csv else collecting.table
+        print(write(handed).rstrip())
+    for trouble in troubles:
+        _complain(trouble)
+    return 1 if troubles else 0
 
 
 def _gibibytes(text: str) -> float:

@@ -19,6 +19,11 @@ from vae_course.exercises.engine.report import (
 from vae_course.exercises.exercise import Exercise
 from vae_course.exercises.registry import NoSuchExercise
 
+# A teacher's fork may say False: then neither ``solution`` nor the book shows
+# any. They stand in the package all the same, for they are what checks.
+SHOW_SOLUTIONS = True
+KEPT_BACK = "The solutions are kept back here: ask who teaches the course."
+
 _record = Record()
 
 
@@ -67,10 +72,11 @@ def hint(number: str) -> Card:
     taken = mark.hints
     closing = f'`hint("{exercise.number}")` gives the next.'
     if taken == len(exercise.hints):
-        closing = (
-            f'That was the last. `solution("{exercise.number}")` shows one '
-            f"that is tested."
-        )
+        closing = "That was the last."
+        if SHOW_SOLUTIONS:
+            closing += (
+                f' `solution("{exercise.number}")` shows one that is tested.'
+            )
     given = tuple(
         f"{i}. {text}" for i, text in enumerate(exercise.hints[:taken], 1)
     )
@@ -84,6 +90,8 @@ def solution(number: str) -> Shown | Card:
         exercise = registry.find(number)
     except NoSuchExercise as error:
         return Card("unknown", str(error))
+    if not SHOW_SOLUTIONS:
+        return Card("note", KEPT_BACK)
     code = "\n\n\n".join(source(each) for each in exercise.solutions)
     title = f"Exercise {exercise.number}, {exercise.title}: a solution"
     return Shown(
@@ -219,7 +227,11 @@ def _answer(
         taken = _record.mark(number).hints
         closing = f'Stuck? `hint("{number}")` gives hint {taken + 1} of 3.'
         if taken == len(exercise.hints):
-            closing = f'Stuck? `solution("{number}")` shows a solution.'
+            closing = (
+                f'Stuck? `solution("{number}")` shows a solution.'
+                if SHOW_SOLUTIONS
+                else KEPT_BACK
+            )
     elif verdict.status == "not attempted":
         paragraphs.append(_invitation(exercise))
     return Answer(

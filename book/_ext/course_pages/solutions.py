@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from tools.address import address
-from vae_course.exercises import registry
+from vae_course.exercises import asking, registry
 from vae_course.exercises.engine.cells import source
 from vae_course.exercises.exercise import Exercise
 
@@ -39,6 +39,9 @@ def add_solutions(app: Sphinx, docname: str, text: list[str]) -> None:
 
 
 def _page(app: Sphinx, chapter: int) -> Iterator[str]:
+    if not asking.SHOW_SOLUTIONS:
+        yield asking.KEPT_BACK
+        return
     start = f"notebooks/{chapter:02d}_"
     found = [doc for doc in app.env.found_docs if doc.startswith(start)]
     for exercise in registry.exercises_of(chapter):
@@ -52,6 +55,8 @@ def help_for(exercise: Exercise) -> Iterator[str]:
     about = f"for exercise {exercise.number}"
     for count, hint in enumerate(exercise.hints, 1):
         yield from folded(f"Hint {count}", about, hint)
+    if not asking.SHOW_SOLUTIONS:
+        return
     code = "\n\n\n".join(source(each) for each in exercise.solutions)
     solution = f"```python\n{code}\n```\n\n{exercise.why}"
     yield from folded("Solution", about, solution)

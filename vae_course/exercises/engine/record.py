@@ -86,13 +86,18 @@ class Record:
         if self.file is None:
             return
         marks = dict(self.marks)
-        for number, mark in _read(self.file).items():
+        for number, mark in read(self.file).items():
             marks[number] = mark.merged(marks.get(number, Mark()))
         _write(self.file, marks)
         self.marks = marks
 
 
-def _read(file: Path) -> dict[str, Mark]:
+def read(file: Path) -> dict[str, Mark]:
+    """The marks in a progress file; none if there is no such file.
+
+    Raises:
+        RecordError: it cannot be read, or is no progress file.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
