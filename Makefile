@@ -46,7 +46,8 @@ quick: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/test_core.py \
 	  tests/test_metrics.py tests/test_mlp.py tests/test_rooms.py tests/theory \
 	  tests/show/test_claims.py tests/book/test_readme.py \
-	  tests/book/test_address.py tests/book/test_notebooks.py
+	  tests/book/test_address.py tests/book/test_notebooks.py \
+	  -k "not own_posteriors and not training_reaches"
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)

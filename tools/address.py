@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # other repository on a code host has to be the course's own.
 CITED: frozenset[str] = frozenset(
     {
+        "googlecolab/backend-info",
         "keras-team/keras",
         "madebyollin/taesd",
         "YOU/YOUR-REPOSITORY",  # README's example

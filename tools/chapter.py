@@ -85,7 +85,7 @@ opening("{number:02d}")"""
         new_markdown_cell("## …", id="first-section"),
         new_markdown_cell(PREDICT, id="first-predict"),
         new_code_cell(
-            'claim("…", ..., "…")',
+            'claim("…", 1 < 2, "…")',
             id="first-claim",
             metadata={"tags": ["nbval-check-output"]},
         ),

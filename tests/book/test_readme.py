@@ -7,7 +7,8 @@ from tools.address import ROOT
 README = (ROOT / "README.md").read_text("utf-8")
 # In every checkout, or made by a build; not what a reader looks for.
 LEFT_OUT = {
-    *("CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md"),
+    *("CHANGELOG.md", "CITATION.cff", "CODE_OF_CONDUCT.md"),
+    *("CONTRIBUTING.md", "LICENSE", "Makefile", "README.md"),
     *("pyproject.toml", "requirements.txt", "__init__.py"),
 }
 
