@@ -99,7 +99,8 @@ features are in a file already: nothing here looks at pixels.""",
 At length 1 only the direction of a feature counts, not how strongly a layer
 happens to answer. The eps stands inside the root. Outside, the value at zero
 is just as good, but the root's slope there is infinite, and infinity times
-zero is NaN. LPIPS as published has this flaw.""",
+zero is NaN. LPIPS as published has its eps outside; the ReLU right before it
+happens to swallow the NaN, which any other layer would hand on.""",
     proved="your distance is right, and its gradient is finite even where all "
     "features vanish.",
     hints=(
