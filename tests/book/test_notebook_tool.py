@@ -162,6 +162,9 @@ def test_the_header_names_the_images_that_the_notebook_saw(monkeypatch):
         monkeypatch.setattr("vae_course.data.photos.photographs", photos.copy)
         assert tool.data_at_hand(patches) == f"{count} photographs"
     assert f"{2} photographs" in tool.SUBSTITUTES
+    both = notebook_of(new_code_cell("photo_patches(32, photos.bundled())"))
+    seen = tool.data_at_hand(both)  # not what happens to lie on this machine
+    assert "bundled" in seen and seen not in tool.SUBSTITUTES
 
 
 def aims(text="**You will**\n\n- see."):

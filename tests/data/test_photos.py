@@ -137,6 +137,7 @@ def test_kodaks_photographs_join_them(tmp_path, monkeypatch):
     saved(tmp_path / "kodak" / "kodim01.png", flat(RED))
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     assert [*photos.photographs()] == ["china", "flower", "kodim01"]
+    assert [*photos.bundled()] == ["china", "flower"]
 
 
 def test_patches_are_cut_the_same_again():

@@ -106,14 +106,19 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     return (np.clip(grey / white, 0, 1) * 255).round().astype(np.uint8)
 
 
-def photographs() -> dict[str, Tensor]:
-    """Name → bytes (3, H, W): two photographs, and Kodak's where they are."""
+def bundled() -> dict[str, Tensor]:
+    """Name → bytes (3, H, W): two photographs, the same on every machine."""
     from sklearn.datasets import load_sample_image
 
-    photos = {
+    return {
         name: torch.tensor(load_sample_image(f"{name}.jpg")).permute(2, 0, 1)
         for name in ("china", "flower")
     }
+
+
+def photographs() -> dict[str, Tensor]:
+    """The two of :func:`bundled`, and Kodak's where they are."""
+    photos = bundled()
     kodak = (folder / "kodak" for folder in search_folders())
     folder = next((path for path in kodak if path.is_dir()), None)
     for path in sorted(folder.glob("*.png")) if folder else ():
