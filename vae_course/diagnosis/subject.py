@@ -88,6 +88,10 @@ class Subject:
                 f"Unknown likelihood {self.likelihood!r}; choose one of "
                 f"{LIKELIHOODS}."
             )
+        if self.beta is not None and not self.beta >= 0:
+            raise ValueError(
+                f"beta={self.beta}: a weight of the rate is 0 or positive."
+            )
         for name in ("encode", "decode"):
             if not callable(getattr(self, name)):
                 raise TypeError(

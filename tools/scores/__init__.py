@@ -1,0 +1,1 @@
+"""How well ``diagnose`` does: exhibits, faults it never saw, false alarms."""
