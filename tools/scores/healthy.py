@@ -36,7 +36,7 @@ from vae_course.sd import AutoencoderKL
 from vae_course.theory import LinearGaussian
 from vae_course.training import train, warm_up_and_decay
 
-STEPS = 300
+STEPS = 150
 
 
 def _train(model, images, seed, *, steps=STEPS, batch=128, lr=3e-3, **how):
@@ -122,11 +122,11 @@ def learner(seed: int) -> Patient:
     seen = patient.said["train_images"].float()
     model = _seeded(lambda: LinearGaussian((1, 4, 4), latent=2), seed)
     lr = warm_up_and_decay(0.03)
-    _train(model, seen, seed, batch=100, steps=1000, lr=lr)
+    _train(model, seen, seed, batch=100, steps=600, lr=lr)
     return Patient(model, patient.images.float(), {"train_images": seen})
 
 
-def small(seed: int, *, peak: float = 2e-3, steps: int = 60) -> Patient:
+def small(seed: int, *, peak: float = 2e-3, steps: int = 30) -> Patient:
     seen, unseen = patches()
     model = _seeded(lambda: AutoencoderKL("small"), seed)
     if steps:
@@ -151,8 +151,8 @@ def with_critics(seed: int) -> Patient:
         ema=0.0,
         critic_width=16,
         critic_layers=2,
-        critic_start=20,
-        steps=60,
+        critic_start=15,
+        steps=30,
         lr=2e-3,
         seed=seed,
     )
