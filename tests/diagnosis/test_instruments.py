@@ -522,3 +522,9 @@ def test_a_class_that_is_not_the_courses_has_no_reference():
     plain = Autoencoder((1, 8, 8), 4, 32)
     report = diagnose(plain, X, instruments=["parity"])
     assert report.unasked == {"parity": "there is no reference"}
+
+
+def test_no_weight_on_the_rate_is_healthy_where_it_is_meant():
+    assert not rings(dense(), "weight", objective=elbo, beta=0.0)
+    assert rings(dense(), "weight", objective=without_a_rate)
+    assert not rings(dense(), "weight", objective=without_a_rate, beta=0.0)

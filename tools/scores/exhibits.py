@@ -135,7 +135,7 @@ def judged(piece: Callable, seed: int) -> Patient:
 
 
 def unit(piece: Callable, seed: int) -> Patient:
-    """A distance of normalised features: brightness, zero where it is black."""
+    """A distance of normalised features, which are 0 where it is black."""
 
     def distance(image, x):
         a, b = (piece(each + 1) for each in (image, x))

@@ -142,7 +142,8 @@ class Subject:
         if objective is None and callable(own):
             answers["loss"] = own
         elif objective is not None or isinstance(model, VAE):
-            beta = given.get("beta") or 1.0
+            beta = given.get("beta")
+            beta = 1.0 if beta is None else beta
             answers["loss"] = partial(_ask, objective or elbo, model, beta)
             inner = getattr(objective, "func", objective)
             answers["other_terms"] = inner is importance_weighted_elbo

@@ -8,7 +8,7 @@ from vae_course.diagnosis.bench import Bench
 from vae_course.diagnosis.reading import Reading
 
 ACTIVE = 0.01  # variance of μ over images (Burda et al. 2015, section 5.2)
-LEAST_WEIGHT = 0.1  # β below which the rate hardly shapes the code
+LEAST_WEIGHT = 0.5  # β below which the rate hardly shapes the code
 # Of healthy models of the course after short training; see `posterior`.
 SECOND = (1 / 3, 3.0)
 
@@ -24,7 +24,7 @@ def posterior(bench: Bench) -> list[Reading]:
     that layer's weights would leave the distortion as it is, so the rate alone
     decides, and its derivative is β (E[μ² + σ²] − 1). Short training only
     comes near, so the mean over all latents is judged, from a third to three
-    times, where β is at least 0.1 and training has begun.
+    times, where β is at least ½ and training has begun.
     """
     q, subject = bench.posterior, bench.subject
     rate = subject.true_rate(q)

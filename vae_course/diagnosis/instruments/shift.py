@@ -12,6 +12,7 @@ from vae_course.diagnosis.reading import NotAsked, Reading
 PATCH = 16  # side of what is moved
 MARGIN = 40  # on every side, as far as most layers look
 BAND = 0.01
+GAIN = 0.25  # of the squared error, which a move must save to be one
 
 
 def shift(bench: Bench) -> list[Reading]:
@@ -23,9 +24,9 @@ def shift(bench: Bench) -> list[Reading]:
     relative; healthy models stay below 0.001, which the border far away
     explains, and the band is ten times that.
 
-    A copy lies where its image lies: the shift at which the two agree best is
-    0 pixels in a model that copies well. Only copies that explain half of the
-    variance are asked.
+    A copy lies where its image lies: moving it saves no squared error, or
+    less than a quarter, in a model that copies well. Only copies that explain
+    half of the variance are asked.
     """
     found = []
     if bench.explained > 0.5 and _is_image(bench.copies):
@@ -103,16 +104,18 @@ def registration(x: Tensor, y: Tensor, most: int = 4) -> float:
     """By how many pixels y must be moved to agree best with x.
 
     The length of the best of all moves by up to ``most`` pixels either way; 0
-    where they lie on each other.
+    where they lie on each other, or where no move saves a quarter of the
+    squared error: of a blurred copy it is hard to say where it lies.
     """
     h, w = x.shape[-2:]
     inner = x[..., most : h - most, most : w - most]
-    best, found = None, 0.0
+    here = (inner - y[..., most : h - most, most : w - most]).square().mean()
+    best, found = (1 - GAIN) * here.item(), 0.0
     for i in range(-most, most + 1):
         for j in range(-most, most + 1):
             rows = slice(most + i, h - most + i)
             moved = y[..., rows, most + j : w - most + j]
             error = (inner - moved).square().mean().item()
-            if best is None or error < best - 1e-12:
+            if error < best:
                 best, found = error, (i * i + j * j) ** 0.5
     return found

@@ -11,6 +11,7 @@ from vae_course.diagnosis.reading import NotAsked, Reading
 
 SEEDS = 8  # fewer where the noise is one and the same, and nothing is left
 SAME = 1e-6
+RELATIVE = 1e-9  # of the largest gradient; less is rounding
 LARGE = 20_000_000  # parameters above which double precision takes too long
 
 
@@ -79,7 +80,7 @@ def weight(bench: Bench) -> list[Reading]:
             )
         )
     else:
-        band = subject.beta * max(0.02, fit.error)
+        band = max(0.02 * subject.beta, fit.error)
         found.append(
             Reading(
                 "β of the loss as it is written",
@@ -93,8 +94,8 @@ def weight(bench: Bench) -> list[Reading]:
                 5,
             )
         )
-    if abs(fit.beta) > 1e-12:
-        band = max(0.02, 2 * fit.error)
+    if abs(fit.beta) > 1e-12 + 2 * fit.error:
+        band = max(0.02, 2 * (fit.error + twice.error) / abs(fit.beta))
         found.append(
             Reading(
                 "β at twice the batch, over β",
@@ -119,8 +120,9 @@ class _Fit:
         if not torch.isfinite(target).all():
             raise NotAsked("its gradient is not finite")
         size = ours.norm(dim=0).clamp(min=1e-300)
-        solved = torch.linalg.lstsq((ours / size), target[:, None]).solution
-        a, b = (solved[:, 0] / size).tolist()
+        ours = ours / size  # columns of length 1: a well-conditioned 2×2
+        solved = torch.linalg.lstsq(ours.T @ ours, ours.T @ target).solution
+        a, b = (solved / size).tolist()
         left = losses - a * halves - b * rates  # (S, P)
         seeds = len(left)
         norm = target.norm().clamp(min=1e-300)
@@ -132,14 +134,32 @@ class _Fit:
         direction = rates.mean(0) / rates.mean(0).norm().clamp(min=1e-300)
         doubt = (left @ direction).std() / seeds**0.5
         doubt = doubt / rates.mean(0).norm().clamp(min=1e-300)
-        doubt = doubt / max(abs(b), 1e-300)
-        self.error = chance.ERRORS * doubt.item()
+        self.error = chance.ERRORS * doubt.item() / max(abs(a), 1e-300)
         parts = left.mean(dim=0).square().split([n for _, n in names])
         shares = torch.stack([part.sum() for part in parts])
         total = shares.sum().clamp(min=1e-300)
         worst = int(shares.argmax())
-        alone = shares[worst] / total > 0.99
+        alone = shares[worst] / total > 0.9
         self.where = names[worst][0] + " alone" if alone else ""
+
+
+def _evened(gradients: list[Tensor], sizes: list) -> list[Tensor]:
+    """The gradients, (S, P) each, with every tensor of weights at norm 1.
+
+    So that a single number, such as a log σ, is heard beside a large matrix.
+    Tensors whose gradient is nothing but rounding are left out.
+    """
+    counts = [count for _, count in sizes]
+    means = torch.stack([g.mean(dim=0) for g in gradients])  # (3, P)
+    norms = [part.norm(dim=1).max() for part in means.split(counts, dim=1)]
+    least = RELATIVE * max(norms)
+    factors = torch.cat(
+        [
+            torch.full((count,), 1 / n.item() if n > least else 0.0)
+            for count, n in zip(counts, norms, strict=True)
+        ]
+    ).to(means)
+    return [g * factors for g in gradients]
 
 
 def _fit(bench: Bench, x: Tensor) -> _Fit:
@@ -175,7 +195,8 @@ def _fit(bench: Bench, x: Tensor) -> _Fit:
         halves.append(gradient(-subject.pixels(z).log_prob(x).mean()))
         rates.append(gradient(subject.true_rate(subject.posterior(x)).mean()))
         if seed:
-            fit = _Fit(*map(torch.stack, (losses, halves, rates)), sizes)
+            stacked = map(torch.stack, (losses, halves, rates))
+            fit = _Fit(*_evened(list(stacked), sizes), sizes)
             if fit.rest < SAME:
                 break
     return fit
