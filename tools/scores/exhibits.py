@@ -23,7 +23,7 @@ from vae_course.museum.exhibit import Exhibit
 from vae_course.museum.vae import trained
 from vae_course.sd import AutoencoderKL, Downsample, ResnetBlock
 
-STEPS = 80
+STEPS = 60
 # Which instrument names the fault, said here before any of them was run.
 EXPECTED = {
     "one-sided-noise": "noise",

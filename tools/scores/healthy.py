@@ -36,7 +36,7 @@ from vae_course.sd import AutoencoderKL
 from vae_course.theory import LinearGaussian
 from vae_course.training import train, warm_up_and_decay
 
-STEPS = 150
+STEPS = 80
 
 
 def _train(model, images, seed, *, steps=STEPS, batch=128, lr=3e-3, **how):
@@ -126,7 +126,7 @@ def learner(seed: int) -> Patient:
     return Patient(model, patient.images.float(), {"train_images": seen})
 
 
-def small(seed: int, *, peak: float = 2e-3, steps: int = 30) -> Patient:
+def small(seed: int, *, peak: float = 2e-3, steps: int = 16) -> Patient:
     seen, unseen = patches()
     model = _seeded(lambda: AutoencoderKL("small"), seed)
     if steps:
@@ -151,8 +151,8 @@ def with_critics(seed: int) -> Patient:
         ema=0.0,
         critic_width=16,
         critic_layers=2,
-        critic_start=15,
-        steps=30,
+        critic_start=10,
+        steps=20,
         lr=2e-3,
         seed=seed,
     )

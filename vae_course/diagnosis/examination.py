@@ -132,4 +132,4 @@ def _taken(images, subject: Subject, what: str, times: int = 1) -> Tensor:
         some = next(subject.module.parameters(), None)
         if some is not None:
             x = x.to(some.device, some.dtype)
-    return x.detach()
+    return x.detach().clone()  # a model may write into what it is given
