@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 import vae_course
+from tools.address import ROOT
 from vae_course import MLPVAE, cli, diagnose
 from vae_course.diagnosis import INSTRUMENTS, Reading, Report, Subject
 from vae_course.diagnosis.panel import needle
+from vae_course.diagnosis.reading import CHAPTERS
 from vae_course.sd import checkpoints
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -272,3 +274,10 @@ def test_the_command_explains_its_exit_codes(capsys):
         cli.main(["diagnose", "--help"])
     out = capsys.readouterr().out
     assert "exit codes" in out and "could not be used" in out
+
+
+def test_every_reading_links_to_a_chapter_that_there_is(sick, sound):
+    for reading in (*sick.readings, *sound.readings):
+        assert reading.chapter in CHAPTERS
+    for page in CHAPTERS.values():
+        assert (ROOT / page.replace(".html", ".ipynb")).is_file(), page

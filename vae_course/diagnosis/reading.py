@@ -14,6 +14,8 @@ CHAPTERS = {
     5: "notebooks/05_rate_distortion.html",
     6: "notebooks/06_convolutional_vae.html",
     7: "notebooks/07_the_stable_diffusion_vae.html",
+    8: "notebooks/08_training_it.html",
+    9: "notebooks/09_latent_diffusion.html",
 }
 
 

@@ -203,7 +203,7 @@ def _of_distance(bench: Bench, x: Tensor) -> list[Reading]:
             1e-3,
             "The perceptual distance of an image from itself is not zero.",
             looks,
-            6,
+            8,
         ),
         Reading(
             "slope of the distance at the image itself: numbers not finite",
@@ -213,7 +213,7 @@ def _of_distance(bench: Bench, x: Tensor) -> list[Reading]:
             "The slope of the perceptual distance is NaN or infinite where "
             "copy and image agree: an epsilon stands outside a root.",
             "Training stops with NaN once a patch is copied well.",
-            6,
+            8,
         ),
         Reading(
             "slope of the distance at a noisy copy: images without one",
@@ -223,7 +223,7 @@ def _of_distance(bench: Bench, x: Tensor) -> list[Reading]:
             "The perceptual distance sends no gradient to the copy: it is "
             "computed under no_grad, or detached.",
             looks,
-            6,
+            8,
         ),
     ]
 
