@@ -102,15 +102,16 @@ def summary(lines: dict[str, list[dict]]) -> dict:
         for line in lines.get(part, []):
             right += len(set(line["rang"]) & set(line["expected"]))
             wrong += len(set(line["rang"]) - set(line["expected"]))
-    quiet = lines.get("healthy", []) + lines.get("mended", [])
-    alarms = [line for line in quiet if line["rang"]]
-    found["false_alarms"] = {
-        "models": len({(x["name"], x.get("chapter")) for x in quiet}),
-        "examinations": len(quiet),
-        "alarms": len(alarms),
-        "of": sorted({x["name"] for x in alarms}),
-    }
-    wrong += sum(len(x["rang"]) for x in alarms)
+    for part in ("healthy", "mended"):
+        quiet = lines.get(part, [])
+        alarms = [line for line in quiet if line["rang"]]
+        found[part] = {
+            "models": len({(x["name"], x.get("chapter")) for x in quiet}),
+            "examinations": len(quiet),
+            "alarms": len(alarms),
+            "of": sorted({x["name"] for x in alarms}),
+        }
+        wrong += sum(len(x["rang"]) for x in alarms)
     # Of the bells that rang, those that named the fault; the others rang on
     # what follows from it, or on nothing.
     found["precision_of_bells"] = round(right / max(1, right + wrong), 3)

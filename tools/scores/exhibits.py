@@ -4,6 +4,9 @@ Some exhibits are whole models. A piece, such as a residual block or a
 distance, is put into the course's own model at its place, with nothing else
 changed. What is no part of a VAE (masks of a language model, guidance, the
 steps of an optimizer) cannot be seen by looking at one, and is counted apart.
+
+The mended ``normed-log-variance`` keeps its batch norm and does not use it;
+that two of its weights get no gradient is found, and true.
 """
 
 from __future__ import annotations

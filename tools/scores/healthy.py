@@ -5,6 +5,9 @@ their own for given images, which encode no others; chapter 7's full-size
 model, whose weights are not the course's; chapter 9's denoisers, which are no
 autoencoders. Chapter 5's β = 100 is left out because its code is empty, which
 is what the chapter shows; so it is no healthy model.
+
+Some bands were set on seed 0 of these models (E z², where copies lie), before
+the instruments were frozen; seeds 1 and 2 were new to them.
 """
 
 from __future__ import annotations
