@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 from vae_course import cli
+from vae_course.cli import doctor
 from vae_course.data.images import DATA_VARIABLE
 from vae_course.data.mnist import _mnist_files
 
@@ -28,7 +29,7 @@ def test_a_healthy_machine_gets_versions_and_the_next_step(capsys):
 def test_a_missing_package_is_named_with_the_command_that_mends_it(
     capsys, monkeypatch
 ):
-    monkeypatch.setitem(cli.NEEDED, "no-such-package", "no_such_package")
+    monkeypatch.setitem(doctor.NEEDED, "no-such-package", "no_such_package")
     assert cli.main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert "MISSING  no-such-package  not installed" in printed
@@ -40,14 +41,14 @@ def test_a_package_that_does_not_import_is_found(capsys, monkeypatch):
         if module == "torchvision":
             raise RuntimeError("operator torchvision::nms does not exist")
 
-    monkeypatch.setattr(cli.importlib, "import_module", broken)
+    monkeypatch.setattr(doctor.importlib, "import_module", broken)
     assert cli.main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert "torchvision::nms" in printed and "must be a pair" in printed
 
 
 def test_an_old_python_is_said(capsys, monkeypatch):
-    monkeypatch.setattr(cli.sys, "version_info", (3, 9, 0))
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 9, 0))
     assert cli.main(["doctor"]) == 1
     assert "install Python 3.10" in capsys.readouterr().out
 
