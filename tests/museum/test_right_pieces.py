@@ -135,7 +135,7 @@ def test_the_noised_latent_is_the_forward_process():
     q = forward_process(schedule, z, 40)
     expected = q.mean + q.stddev * noise
     torch.testing.assert_close(
-        diffusion.noised(schedule, z, noise, 40), expected
+        diffusion.noised(z, noise, schedule.abar[40].item()), expected
     )
     a, s = schedule.at(40, z)
     z_t, noise = seeded(diffusion.lesson_of, z, a, s)

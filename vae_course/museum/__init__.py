@@ -6,6 +6,14 @@ from vae_course.museum.exhibit import (
     Exhibit,
     exhibit,
     exhibits,
+    families,
 )
 
-__all__ = ["FAMILIES", "VERSIONS", "Exhibit", "exhibit", "exhibits"]
+__all__ = [
+    "FAMILIES",
+    "VERSIONS",
+    "Exhibit",
+    "exhibit",
+    "exhibits",
+    "families",
+]

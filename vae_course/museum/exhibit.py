@@ -154,3 +154,11 @@ def exhibit(name: str) -> Exhibit:
             f"There is no exhibit {name!r}. There are: {', '.join(found)}."
         )
     return found[name]
+
+
+def families() -> dict[str, tuple[Exhibit, ...]]:
+    """The exhibits by their family, in order."""
+    return {
+        family: tuple(e for e in exhibits() if e.family == family)
+        for family in FAMILIES
+    }

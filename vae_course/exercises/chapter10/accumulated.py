@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from vae_course.exercises.chapter10.broken import brought_in
+from vae_course.exercises.engine.results import something
 from vae_course.exercises.exercise import Exercise, Mistake, Trial
 from vae_course.museum.training import accumulated, broken_accumulated
 
@@ -30,6 +31,9 @@ def _epoch(attempt: Callable, batches: list, parts: int) -> dict:
     attempt(
         lambda batch: 0.5 * (weight - batch) ** 2, optimizer, batches, parts
     )
+    untouched = weight.grad is None and not optimizer.taken
+    if untouched and len(batches) >= parts:
+        something(None)  # the stub, or as good as it
     left = 0.0 if weight.grad is None else weight.grad.item()
     return {
         "the weight": weight.item(),
@@ -52,7 +56,15 @@ def _by_hand(batches: list, parts: int) -> dict:
 
 
 def _trials() -> Iterator[Trial]:
-    for count, parts in ((1, 2), (4, 2), (5, 2), (10, 4), (3, 1), (7, 3)):
+    for count, parts in (
+        (2, 2),
+        (1, 2),
+        (4, 2),
+        (5, 2),
+        (10, 4),
+        (3, 1),
+        (7, 3),
+    ):
         batches = (4 * torch.rand(count, dtype=torch.float64) + 1).tolist()
         yield Trial(
             {"batches": batches, "parts": parts},

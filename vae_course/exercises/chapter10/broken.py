@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from vae_course.museum import exhibit
 
 
 def brought_in(name: str, words: str) -> str:
     """A prompt: what its author says, the code, and what is asked."""
     each = exhibit(name)
+    said = textwrap.fill(f"**Brought in:** “{each.title}.” {each.sees}", 79)
+    words = textwrap.fill(words, 79)
     return f"""\
-**Brought in:** “{each.title}.” {each.sees}
+{said}
 
 ```python
 {each.source("broken").code}

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from vae_course.diffusion import schedule as schedules
 from vae_course.exercises.chapter10.broken import brought_in
 from vae_course.exercises.exercise import Exercise, Mistake, trials_against
 from vae_course.museum.diffusion import broken_noised, noised
 
 
-def _by_columns(schedule, z, noise, t):
-    return schedule.signal[t].item() * z + schedule.noise[t].item() * noise
+def _by_angle(z, noise, abar):
+    """The same as a turn: a² + s² = 1 makes them cosine and sine."""
+    angle = math.acos(math.sqrt(abar))
+    return math.cos(angle) * z + math.sin(angle) * noise
 
 
 def _inputs() -> Iterator[dict[str, Any]]:
-    for schedule, size, t, dtype in (
-        (schedules.linear(10, last=0.3), (1, 1, 1, 2), 3, torch.float32),
-        (schedules.cosine(50), (2, 4, 2, 2), 20, torch.float32),
-        (schedules.stable_diffusion(), (3, 4, 2, 2), 400, torch.float64),
-        (schedules.cosine(20), (2, 1, 3, 3), 1, torch.float32),
+    for abar, size, dtype in (
+        (0.36, (1, 1, 1, 2), torch.float32),
+        (0.7, (2, 4, 2, 2), torch.float32),
+        (0.11, (3, 4, 2, 2), torch.float64),
+        (0.995, (2, 1, 3, 3), torch.float32),
     ):
         z, noise = torch.randn(2, *size, dtype=dtype)
-        yield {"schedule": schedule, "z": z, "noise": noise, "t": t}
+        yield {"z": z, "noise": noise, "abar": abar}
 
 
 def _mix(factors: Callable) -> Callable:
     """z and noise with other factors of ᾱ."""
 
-    def wrong(schedule, z, noise, t):
-        a, s = factors(schedule.abar[t].item())
+    def wrong(z, noise, abar):
+        a, s = factors(abar)
         return a * z + s * noise
 
     return wrong
@@ -59,7 +61,7 @@ of an easier task: the less signal, the easier the noise is to see.""",
         "the two squares in your code?",
         "One of the two factors is a root already; the other must become one.",
     ),
-    trials=lambda: trials_against(_by_columns, _inputs(), ["z"]),
+    trials=lambda: trials_against(_by_angle, _inputs(), ["z"]),
     mistakes=(
         Mistake(
             "ᾱ for its root",
@@ -102,16 +104,9 @@ of an easier task: the less signal, the easier the noise is to see.""",
             "both are roots, and both are between 0 and 1.",
         ),
         Mistake(
-            "one step too early",
-            lambda schedule, z, noise, t: noised(schedule, z, noise, t - 1),
-            "You read the schedule at t − 1; it begins with t = 0, the clean "
-            "latent.",
-            "libraries count from 0.",
-        ),
-        Mistake(
             "the noise in full",
             _mix(lambda abar: (abar**0.5, 1.0)),
-            "The noise is added in full, whatever t is.",
+            "The noise is added in full, whatever ᾱ is.",
             "noise is what is added.",
         ),
         Mistake(
@@ -129,19 +124,15 @@ of an easier task: the less signal, the easier the noise is to see.""",
         ),
         Mistake(
             "the way back",
-            lambda schedule, z, noise, t: (
-                (z - (1 - schedule.abar[t].item()) ** 0.5 * noise)
-                / schedule.abar[t].item() ** 0.5
-            ),
+            lambda z, noise, abar: (z - (1 - abar) ** 0.5 * noise) / abar**0.5,
             "This is the way back, from a noised latent to a clean one.",
             "both formulas stand on one page.",
         ),
     ),
     alternatives=(
-        _by_columns,
-        lambda schedule, z, noise, t: (
-            schedule.abar[t].sqrt().to(z) * z
-            + (1 - schedule.abar[t]).sqrt().to(z) * noise
+        _by_angle,
+        lambda z, noise, abar: (
+            math.sqrt(abar) * z + math.sqrt(1 - abar) * noise
         ),
     ),
 )
