@@ -203,7 +203,7 @@ EXHIBITS = (
         title="The critic that flatters",
         sees="The adversarial game never gets going: the critic's loss stays "
         "near 1, and one turns its weight up.",
-        instrument="share of the critic's gradient that is not its own loss's",
+        instrument="what others left in the critic's gradient, over its own",
         healthy=(0.0, 1e-5),
         wrong=broken_critic_step,
         right=critic_step,
