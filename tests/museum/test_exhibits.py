@@ -78,7 +78,8 @@ def test_the_words_are_sentences(each):
 
 def slug(heading: str) -> str:
     """The anchor that the book gives a heading."""
-    return re.sub(r"[^\w]+", "-", heading.strip().lower()).strip("-")
+    ascii_only = re.sub(r"[^a-z0-9]+", "-", heading.strip().lower())
+    return re.sub(r"^[\d-]+", "", ascii_only).strip("-")
 
 
 @ALL

@@ -124,7 +124,7 @@ EXHIBITS = (
         "Gaussian than the one drawn from.",
         lesson="A draw and a KL must be of one and the same distribution; "
         "otherwise their sum bounds nothing.",
-        derived_in="notebooks/03_reparameterization.html#z-μ-σ-ε",
+        derived_in="notebooks/03_reparameterization.html#z",
         slot="draw",
     ),
     Exhibit(
