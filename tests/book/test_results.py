@@ -83,3 +83,11 @@ def test_digits_are_what_was_asked_for_with_every_seed():
     for name, mean in found["mean"].items():
         values = [run[name] for run in runs]
         assert abs(sum(values) / len(values) - mean) < 1e-4
+
+
+def test_diagnose_names_faults_it_never_saw_and_is_quiet_on_the_healthy():
+    summary = table("diagnosis")["summary"]
+    assert summary["held_out"]["faults"] >= 12
+    assert summary["held_out"]["named"] > summary["held_out"]["faults"] / 2
+    assert summary["exhibits"]["named"] == summary["exhibits"]["faults"]
+    assert summary["healthy"]["alarms"] == 0
