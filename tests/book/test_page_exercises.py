@@ -44,6 +44,7 @@ def section(soups, chapter, name):
 
 def plain(text):
     """Text without spaces and without the marks of Markdown."""
+    text = re.sub(r"^```\w*$", "", text, flags=re.MULTILINE)
     for quote, plain_one in zip("“”‘’", "\"\"''", strict=True):
         text = text.replace(quote, plain_one)  # the page sets them by itself
     return re.sub(r"[\s`*]", "", text)
