@@ -110,6 +110,22 @@ def test_the_panel_says_in_words_what_it_shows(sick, sound):
     assert "outside" not in sound.figure().alt.split(".", 1)[1]
 
 
+def test_the_panel_counts_needles_and_says_why_a_row_has_none():
+    report = Report(
+        "VAE",
+        (
+            Reading("a", 9.0, 0, 1, instrument="repeat"),
+            Reading("b", 0.5, 0, 1, instrument="noise"),
+            Reading("c", 0.5, instrument="posterior"),  # without a band
+        ),
+        {"shift": "there is nothing to move"},
+    )
+    figure = report.figure()
+    assert "1 of 2 instruments ring" in figure.svg()
+    assert "posterior: no band here" in figure.alt
+    assert "shift: not asked" in figure.alt
+
+
 def test_needles_stand_in_the_green_exactly_where_readings_are_healthy():
     for value in (-50.0, -1.0, 0.0, 0.4, 1.0, 1.5, 2.0, 2.01, 1e9):
         for low, high in ((0.0, 2.0), (-9e99, 2.0), (0.5, 9e99), (1.0, 1.0)):

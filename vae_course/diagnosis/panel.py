@@ -64,8 +64,9 @@ def panel(report: Report, title: str = "", alt: str = "") -> Figure:
     ]
     shown = {name: worst(report, name) for name in names}
     count = len(report.named)
+    judged = sum(reading is not None for reading in shown.values())
     few = "All instruments are in the green"
-    some = f"{count} of {len(report.used)} instruments ring"
+    some = f"{count} of {judged} instruments ring"
     figure = plotting.new_figure(
         height=0.3 * len(names) + 0.75, alt=alt or _words(report, shown)
     )
@@ -78,7 +79,7 @@ def panel(report: Report, title: str = "", alt: str = "") -> Figure:
                 axis,
                 0,
                 row,
-                "not asked",
+                _silence(report, name),
                 plotting.SOFT,
                 ha="center",
                 xytext=(0, 0),
@@ -118,11 +119,16 @@ def panel(report: Report, title: str = "", alt: str = "") -> Figure:
     return figure
 
 
+def _silence(report: Report, instrument: str) -> str:
+    """Why an instrument has no needle."""
+    return "no band here" if instrument in report.used else "not asked"
+
+
 def _words(report: Report, shown: dict[str, Reading | None]) -> str:
     lines = [report.summary]
     for name, reading in shown.items():
         if reading is None:
-            lines.append(f"{name}: not asked.")
+            lines.append(f"{name}: {_silence(report, name)}.")
         elif reading.healthy:
             lines.append(f"{name}: inside its band.")
         else:
