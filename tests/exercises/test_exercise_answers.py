@@ -119,7 +119,7 @@ def test_the_same_answer_is_the_same_text():
     ("number", "words"),
     [
         ("2.99", "There are: 2.1, 2.2"),
-        ("99.1", "There are: 1.1, 1.2"),
+        ("99.1", "There are: 1.1 to 1.5, 2.1 to 2.9, 3.1 to 3.4"),
         ("", "There are: 1.1"),
         ("2", "There are: 2.1"),
         ("two", "There are: 1.1"),

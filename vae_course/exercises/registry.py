@@ -45,8 +45,12 @@ def find(number: str) -> Exercise:
             for exercise in exercises_of(int(chapter)):
                 if exercise.number == f"{chapter}.{place}":
                     return exercise
-            known = [int(chapter)]
-        there = ", ".join(e.number for c in known for e in exercises_of(c))
+            there = ", ".join(e.number for e in exercises_of(int(chapter)))
+        else:
+            ends = [
+                (e[0].number, e[-1].number) for e in map(exercises_of, known)
+            ]
+            there = ", ".join(f"{first} to {last}" for first, last in ends)
         raise NoSuchExercise(
             f"There is no exercise {number[:20]!r}. There are: {there}."
         )
