@@ -215,6 +215,29 @@ def test_formulas_are_no_stops_on_the_way_through_the_derivation(open_page):
     assert cut == []
 
 
+def test_a_quiz_says_why_to_a_hand_on_the_keyboard(open_page):
+    page = open_page("notebooks/02_mlp_vae")
+    cards = page.locator(".quiz").all()
+    assert len(cards) == 5
+    for card in cards:
+        right = card.get_attribute("data-answer")
+        for answer in card.locator(".predict-answer").all():
+            letter = answer.get_attribute("data-letter")
+            button, said = (
+                answer.locator("button"),
+                answer.locator(".quiz-said"),
+            )
+            assert said.text_content() == ""
+            button.focus()
+            page.keyboard.press("Enter")
+            verdict = "✓ right" if letter == right else "✗ no"
+            assert verdict in button.text_content()
+            assert button.get_attribute("aria-pressed") == "true"
+            why = card.locator(f'.quiz-why[data-letter="{letter}"]')
+            assert len(said.text_content()) > 20
+            assert said.text_content() in why.text_content()
+
+
 # --- Search, and paper -------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import re
 
 import nbformat
 import pytest
+import torch
 import yaml
 
 from tools import notebooks as tool
@@ -326,3 +327,23 @@ def test_the_end_sums_up_and_looks_at_the_real_thing(prose):
         "Summary",
         "What the real one does differently",
     ]
+
+
+# --- What no claim can see ---------------------------------------------------
+
+
+def test_chapter_8_changes_the_photographs_that_everybody_has():
+    """Bytes that are doubled before they are scaled run over, unnoticed."""
+    from vae_course.data import photos
+
+    path = ROOT / "notebooks" / "08_training_it.ipynb"
+    cells = {c.id: c.source for c in nbformat.read(path, as_version=4).cells}
+    names = {}
+    for name in ("imports", "pieces"):
+        exec(cells[name], names)
+    whole = photos.bundled()
+    for image, (photo, top, left) in zip(
+        names["x"], names["places"], strict=True
+    ):
+        there = whole[photo][:, top : top + 128, left : left + 128]
+        assert torch.equal(((image + 1) * 127.5).round().byte(), there)
