@@ -14,15 +14,17 @@ PAGES = [*CONTENTS, "search", "genindex", "404"]
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # Half of a chapter's elements are words of code. Of each kind, on each ground,
-# the first stays an element; the others become plain text.
+# the first one in sight stays an element; the others become plain text.
 FEWER_WORDS = """() => {
+  const words = [...document.querySelectorAll("pre span")];
+  const inSight = words.map(word => word.checkVisibility());
   const seen = new Set();
-  for (const word of document.querySelectorAll("pre span")) {
+  words.forEach((word, i) => {
     const box = word.closest("pre").parentElement;
     const kind = `${word.className} in ${box.className}`;
-    if (seen.has(kind)) word.replaceWith(...word.childNodes);
-    seen.add(kind);
-  }
+    if (!inSight[i] || seen.has(kind)) word.replaceWith(...word.childNodes);
+    else seen.add(kind);
+  });
 }"""
 # What axe finds, told in one line a finding.
 FIND = """async (rules) => {
