@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "metrics": {"core"},
     "data": set(),
     "theory": {"core"},
-    "sd": {"core", "metrics", "data"},
+    "sd": {"core", "training", "metrics", "data"},
     "diffusion": {"core", "training", "metrics", "sd"},
     "show": {"core", "training", "sd"},  # drawings walk through models
     "diagnosis": {

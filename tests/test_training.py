@@ -2,7 +2,9 @@
 
 import copy
 import inspect
+import io
 import math
+import time
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from vae_course.training import (
     TrainingDiverged,
     best_device,
     evaluate,
+    step_bar,
     train,
     warm_up_and_decay,
 )
@@ -306,3 +309,14 @@ def test_batches_may_be_tuples_and_divergence_is_still_explained():
     pairs.tensors[0][0, 0] = math.nan
     with pytest.raises(TrainingDiverged, match="NaN or inf: mend the data"):
         run(layer, pairs, objective=error)
+
+
+def test_a_bar_is_not_drawn_ten_times_a_second():
+    """Its messages would fill a kernel's queue in a few minutes."""
+    drawn = io.StringIO()
+    start = time.perf_counter()
+    with step_bar(file=drawn) as bar:
+        while time.perf_counter() < start + 0.6:
+            time.sleep(0.005)
+            bar.update()
+    assert drawn.getvalue().count("\r") <= 2  # at the start and at the end

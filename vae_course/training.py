@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,11 @@ from vae_course.core import ELBO, elbo
 
 Objective = Callable[[nn.Module, Tensor, float], "ELBO | Losses"]
 LearningRate = Callable[[float], float]  # of the share of the run, 0 to 1
+
+# A notebook's bar sends two messages each time it is drawn. Drawn ten times a
+# second, as is tqdm's habit, minutes of training would fill the queue of
+# whoever reads the kernel's messages only when the cell has ended.
+step_bar = partial(tqdm, unit="step", mininterval=1)
 
 
 class Halves(NamedTuple):
@@ -163,7 +169,7 @@ def train(
     history = history or History()
     shuffle = torch.Generator()
     steps = -(-len(images) // batch_size)
-    bar = tqdm(total=epochs * steps, unit="step", disable=not progress)
+    bar = step_bar(total=epochs * steps, disable=not progress)
     with torch.random.fork_rng(), bar:
         _restore(history, seed, shuffle, optimizer)
         try:

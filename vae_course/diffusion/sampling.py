@@ -18,10 +18,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from vae_course.diffusion.objective import recovered
 from vae_course.diffusion.schedule import Schedule
+from vae_course.training import step_bar
 
 Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -133,7 +133,7 @@ def travel(
         progress: show a bar.
     """
     stops = [*pairwise(road)]
-    for t, to in tqdm(stops, unit="step", disable=not progress):
+    for t, to in step_bar(stops, disable=not progress):
         # Near a clean latent there is no noise to predict: ask at step 1.
         share = z.new_full((len(z),), max(t, 1) / schedule.steps)
         said = guided(model, z, share, labels, guidance)

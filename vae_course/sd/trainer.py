@@ -18,7 +18,6 @@ from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from vae_course.sd import checkpoints, stream
 from vae_course.sd.autoencoder import AutoencoderKL
@@ -37,6 +36,7 @@ from vae_course.sd.setup import (
 )
 from vae_course.sd.stopping import at_the_end_of_the_step
 from vae_course.sd.validation import measure
+from vae_course.training import step_bar
 
 NEAT = 8  # reconstructions on a sheet
 
@@ -132,10 +132,9 @@ class Trainer:
             RunError: a loss is no number any more, or the disk is full.
         """
         recipe, main = self.recipe, self.accelerator.is_main_process
-        bar = tqdm(
+        bar = step_bar(
             total=recipe.steps,
             initial=self.step,
-            unit="step",
             disable=not (progress and main),
         )
         board = self._board()
