@@ -186,6 +186,52 @@ def test_weight_measures_beta_whatever_the_loss_is_divided_by():
     assert report["β of the loss"].value == pytest.approx(0.25, rel=1e-6)
 
 
+def with_noise_of_its_own(weight=1.0, count=None):
+    """The loss draws in another order than the posterior does."""
+
+    def objective(vae, x, beta=1.0):
+        q = vae.encode(x)
+        noise = torch.randn(q.mean.T.shape).T.to(q.mean)
+        p = vae.decode(q.mean + q.stddev * noise)
+        kl = weight * D.kl_divergence(q, vae.prior)
+        return ELBO(-p.log_prob(x), kl * len(x) if count else kl)
+
+    return objective
+
+
+@pytest.mark.parametrize("make", [dense, trained])
+@pytest.mark.parametrize("weight", [1.0, 1.5])
+def test_weight_is_not_asked_of_a_loss_with_noise_of_its_own(make, weight):
+    report = diagnose(
+        make(), X, objective=with_noise_of_its_own(weight), beta=1.0
+    )
+    assert "noise in a way of its own" in report.unasked["weight"]
+    assert "weight" not in report.named
+
+
+@pytest.mark.parametrize("make", [dense, trained])
+def test_weight_still_hears_a_factor_of_eight_through_such_noise(make):
+    assert rings(
+        make(), "weight", objective=with_noise_of_its_own(count=True)
+    )
+
+
+def test_a_healthy_loss_with_noise_of_its_own_never_rings():
+    for seed in range(6):
+        for latent in (4, 16):
+            torch.manual_seed(seed)
+            model = MLPVAE((1, 8, 8), 64, latent)
+            report = diagnose(
+                model,
+                X,
+                objective=with_noise_of_its_own(),
+                instruments=["weight"],
+                seed=seed,
+            )
+            assert report.healthy, report.table()
+            assert report.unasked
+
+
 def test_collapse_rings_where_the_loss_implies_too_much_noise():
     assert rings(dense(), "collapse", beta=200.0)
     assert rings(dense(likelihood="normal", likelihood_scale=2.0), "collapse")
