@@ -211,9 +211,7 @@ def test_weight_is_not_asked_of_a_loss_with_noise_of_its_own(make, weight):
 
 @pytest.mark.parametrize("make", [dense, trained])
 def test_weight_still_hears_a_factor_of_eight_through_such_noise(make):
-    assert rings(
-        make(), "weight", objective=with_noise_of_its_own(count=True)
-    )
+    assert rings(make(), "weight", objective=with_noise_of_its_own(count=True))
 
 
 def test_a_healthy_loss_with_noise_of_its_own_never_rings():
@@ -559,15 +557,60 @@ def test_parity_takes_a_reference_that_is_given():
     assert not rings(subject, "parity", reference=other)
 
 
-def test_a_class_that_is_not_the_courses_has_no_reference():
+def test_parity_is_asked_of_a_subclass_that_changes_nothing():
     class Own(AutoencoderKL):
-        pass
+        """Another name, and something more."""
+
+        def brightness(self, x):
+            return x.mean()
 
     report = diagnose(convolutional(Own), waves(), instruments=["parity"])
     assert report.healthy and report.used == ("parity",)
+
+
+class WithAnotherLayer(MLPVAE):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.encoder[1] = nn.ELU()
+
+
+class WithAnotherRange(MLPVAE):
+    def encode(self, x):
+        return super().encode(2 * x - 1)
+
+
+class OfItsChild(WithAnotherRange):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (WithAnotherLayer, "__init__"),
+        (WithAnotherRange, "encode"),
+        (OfItsChild, "encode"),
+    ],
+)
+def test_parity_is_not_asked_of_a_subclass_that_is_meant_to_differ(kind, what):
+    report = diagnose(trained(kind), X, instruments=["parity"])
+    said = f"{kind.__name__} is MLPVAE with {what} of its own"
+    assert said in report.unasked["parity"]
+    # Held against a reference that is given, it rings.
+    assert rings(trained(kind), "parity", reference=trained())
+
+
+def test_parity_is_not_asked_without_a_reference():
     plain = Autoencoder((1, 8, 8), 4, 32)
-    report = diagnose(plain, X, instruments=["parity"])
-    assert report.unasked == {"parity": "there is no reference"}
+    functions = Subject(encode=plain.encode, decode=plain.decode)
+    for each in (plain, functions):
+        report = diagnose(each, X, instruments=["parity"])
+        assert report.unasked == {"parity": "there is no reference"}
+        assert "Not asked: parity" in str(report)
+        assert "parity: not asked" in report.figure().alt
+    model = dense()
+    model.encoder = Wrapped(model.encoder, lambda moments: moments)
+    report = diagnose(model, X, instruments=["parity"])
+    assert "not those of a plain MLPVAE" in report.unasked["parity"]
 
 
 def test_no_weight_on_the_rate_is_healthy_where_it_is_meant():

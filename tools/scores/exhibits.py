@@ -5,6 +5,19 @@ distance, is put into the course's own model at its place, with nothing else
 changed. What is no part of a VAE (masks of a language model, guidance, the
 steps of an optimizer) cannot be seen by looking at one, and is counted apart.
 
+``EXPECTED`` says which instrument names each fault. It was written from the
+exhibit's code, before ``diagnose`` was run on any exhibit here: the instrument
+that measures, on a whole model, what the exhibit's own gauge measures on the
+piece (noise for a draw, weight for a factor in the loss, bound for what the
+loss claims, parity for a layer that loads the same weights, gradient for a
+term that is cut off). Two are named where the fault is in two places by
+construction: a mean beside a sum changes β, and with it whether the code
+stays empty; a density with a wrong normaliser is in the loss, and is no
+density. Whoever wrote it knew the instruments and the museum. So the score of
+the exhibits says that each instrument hears what it was built for, no more;
+the held-out faults are the test. It is changed if an exhibit changes, never
+because an instrument stayed silent.
+
 The mended ``normed-log-variance`` keeps its batch norm and does not use it;
 that two of its weights get no gradient is found, and true.
 """
@@ -27,7 +40,7 @@ from vae_course.museum.vae import trained
 from vae_course.sd import AutoencoderKL, Downsample, ResnetBlock
 
 STEPS = 60
-# Which instrument names the fault, said here before any of them was run.
+# Exhibit → the instruments that name its fault.
 EXPECTED = {
     "one-sided-noise": "noise",
     "one-spread-for-all": "noise",

@@ -14,6 +14,7 @@ from vae_course.mlp import MLPVAE
 from vae_course.sd.autoencoder import AutoencoderKL
 
 SAME = 1e-3
+HOMES = (AutoencoderKL, DigitAutoencoder, MLPVAE)
 
 
 def parity(bench: Bench) -> list[Reading]:
@@ -21,15 +22,16 @@ def parity(bench: Bench) -> list[Reading]:
 
     A checkpoint fits a model with a wrong activation, padding or attention
     mask as well as the right one: names and shapes say nothing of what is
-    computed. The reference is the one that is given; a model that is, or
-    derives from, one of the course's classes is held against that class.
-    Relative differences; the band is 1e-3, where single precision keeps 1e-5.
+    computed. The reference is the one that is given. Without one, a model of
+    one of the course's own classes is held against a fresh model of that
+    class: whoever exchanged a layer in it is told so. A subclass that defines
+    something of its class anew means to be another model, so it has no
+    reference; neither have other classes, and plain functions. Relative
+    differences; the band is 1e-3, where single precision keeps 1e-5.
     """
     given = bench.subject.reference
     if given is None:
-        given = of_the_course(bench.module)
-    if given is None:
-        raise NotAsked("there is no reference")
+        given = of_the_course(bench.subject.module)
     reference = Subject.of(given)
     other = Bench(reference, bench.x)
     x = bench.some
@@ -52,7 +54,8 @@ def parity(bench: Bench) -> list[Reading]:
             high=SAME,
             symptom=f"With the same weights the {part} computes something "
             "else than its reference: look at activations, paddings, norms "
-            "and masks, which no checkpoint names.",
+            "and masks, which no checkpoint names. If another layer is meant, "
+            "make the model a class of its own.",
             looks=looks,
             chapter=7,
         )
@@ -63,18 +66,38 @@ def parity(bench: Bench) -> list[Reading]:
     ]
 
 
-def of_the_course(module: nn.Module) -> nn.Module | None:
-    """The course's own model with these weights; None if there is none."""
-    home = next(
-        (
-            kind
-            for kind in type(module).__mro__
-            if kind in (AutoencoderKL, DigitAutoencoder, MLPVAE)
-        ),
-        None,
-    )
+def of_the_course(module: nn.Module | None) -> nn.Module:
+    """The course's own model with these weights.
+
+    Raises:
+        NotAsked: there is none; says why.
+    """
+    line = type(module).__mro__
+    home = next((kind for kind in line if kind in HOMES), None)
     if home is None:
-        return None
+        raise NotAsked("there is no reference")
+    anew = {
+        name
+        for kind in line[: line.index(home)]
+        for name in vars(kind)
+        if hasattr(home, name) and (name == "__init__" or name[:2] != "__")
+    }
+    if anew:
+        raise NotAsked(
+            f"there is no reference: {line[0].__name__} is {home.__name__} "
+            f"with {', '.join(sorted(anew))} of its own"
+        )
+    fresh = _again(module, home)
+    if fresh is None:
+        raise NotAsked(
+            f"there is no reference: its weights are not those of a plain "
+            f"{home.__name__}"
+        )
+    return fresh
+
+
+def _again(module: nn.Module, home: type) -> nn.Module | None:
+    """A fresh model of a class with a module's weights, if it fits them."""
     state = module.state_dict()
     with torch.random.fork_rng():
         fresh = _mlp(module) if home is MLPVAE else home(module.config)
@@ -93,6 +116,8 @@ def of_the_course(module: nn.Module) -> nn.Module | None:
 
 
 def _mlp(module: MLPVAE) -> MLPVAE | None:
+    if not isinstance(module.encoder, nn.Sequential):
+        return None
     widths = [
         layer.out_features
         for layer in module.encoder
