@@ -48,9 +48,10 @@ def test_double_precision_keeps_all_its_digits():
     assert relative(layer(x), by_hand(layer, x)) < 1e-13
 
 
+@pytest.mark.parametrize("mean", [3.0, 30.0, 1000.0])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_types_keep_scale_and_shift_in_single_precision(dtype):
-    layer, x = norm(3, 12), (3 + maps(1, 12, 80, 80)).to(dtype)
+def test_half_types_keep_scale_and_shift_in_single_precision(dtype, mean):
+    layer, x = norm(3, 12), (mean + 2 * maps(2, 12, 130, 140)).to(dtype)
     expected = by_hand(layer.to(dtype), x)
     rounding = torch.finfo(dtype).eps
     assert relative(layer(x).double(), expected) < rounding

@@ -27,12 +27,13 @@ class GroupNorm(nn.GroupNorm):
     at any size fewer the further the mean is from 0. Here deviations are taken
     from a mean near at hand, piece by piece, and the pieces are added up in
     double precision. Small maps and other layouts are centred, group by group,
-    before they go to PyTorch.
+    before they go to PyTorch; of half precision, the groups that are far from
+    0, where that rounds nothing.
 
-    Other devices and half precision are left to PyTorch as they are, and so is
-    whoever looks into the norm: ``torch.compile``, ``torch.export``,
-    ``torch.jit.trace``, the transforms of ``torch.func`` and forward-mode
-    derivatives. Second derivatives go through PyTorch's formula.
+    Other devices are left to PyTorch as they are, and so is whoever looks into
+    the norm: ``torch.compile``, ``torch.export``, ``torch.jit.trace``, the
+    transforms of ``torch.func`` and forward-mode derivatives. Second
+    derivatives go through PyTorch's formula.
     """
 
     def __init__(self, groups: int, channels: int):
@@ -43,20 +44,41 @@ class GroupNorm(nn.GroupNorm):
         if looked_into() or _is_pytorchs(x):
             y = super().forward(x)
             return F.silu(y, inplace=True) if silu else y
+        half = x.dtype in (torch.bfloat16, torch.float16)
         channels_last = x.dim() == 4 and x.stride(1) == 1 and x.shape[1] > 1
-        if channels_last and x[0].numel() > PIECE:
+        if channels_last and x[0].numel() > PIECE and not half:
             how = self.num_groups, self.eps, silu
             return _Norm.apply(x, self.weight, self.bias, *how)
-        y = super().forward(self._centred(x))
+        y = super().forward(self._nearer(x) if half else self._centred(x))
         return F.silu(y, inplace=True) if silu else y
 
     def _centred(self, x: Tensor) -> Tensor:
         """x with its groups around 0, by a shift that the norm takes off."""
+        sides = tuple(range(2, x.dim()))
+        mean = x.detach().mean(dim=sides) if sides else x.detach()
+        mean = mean.view(len(x), self.num_groups, -1).mean(dim=2)
+        return self._shifted(x, mean)
+
+    def _nearer(self, x: Tensor) -> Tensor:
+        """x with the groups around 0 that are far from it as they spread.
+
+        Of such numbers a difference is exact; nearer to 0 it would be rounded,
+        and PyTorch's sums lose nothing. A few rows and columns tell.
+        """
+        few = x.detach()
+        for dim in range(2, x.dim()):
+            step = max(1, x.shape[dim] // 16)
+            few = few.index_select(dim, torch.arange(0, x.shape[dim], step))
+        few = few.float().reshape(len(x), self.num_groups, -1)
+        mean, spread = few.mean(dim=2), few.std(dim=2, correction=0)
+        far = mean.abs() > 8 * spread
+        return self._shifted(x, mean * far) if far.any() else x
+
+    def _shifted(self, x: Tensor, mean: Tensor) -> Tensor:
+        """x less a number for each group, (B, groups)."""
         b, c, *size = x.shape
-        mean = x.detach().mean(dim=tuple(range(2, x.dim()))) if size else x
-        mean = mean.detach().view(b, self.num_groups, -1).mean(dim=2)
         mean = mean.repeat_interleave(c // self.num_groups, dim=1)
-        return x - mean.view(b, c, *[1] * len(size))
+        return x - mean.view(b, c, *[1] * len(size)).to(x.dtype)
 
     @torch.no_grad()
     def normalise(
@@ -198,7 +220,7 @@ def looked_into() -> bool:
 def _is_pytorchs(x: Tensor) -> bool:
     """Whether PyTorch's own norm serves x better, or alone."""
     ours = x.device.type == "cpu" and x.dim() > 1 and x.numel() > 0
-    return not (ours and x.dtype in (torch.float32, torch.float64))
+    return not (ours and x.is_floating_point())
 
 
 def _to_unit(x: Tensor, moments: Sequence[Tensor]) -> Iterator[Tensor]:
