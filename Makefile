@@ -11,11 +11,13 @@ INSTALLED := .venv/.installed
 # with one thread, the same seeds give the same numbers.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test quick notebooks chapter census links address lab serve clean
+.PHONY: help book test quick notebooks chapter census pdf links address lab \
+  serve clean
 
 help:
 	@echo "make book        build the book into _build/html"
 	@echo "make serve       build it and serve it on http://localhost:$(PORT)"
+	@echo "make pdf         print the book and each chapter into _build/pdf"
 	@echo "make test        check everything"
 	@echo "make quick       check the main things, within a minute"
 	@echo "make lab         open the notebooks in JupyterLab"
@@ -57,6 +59,9 @@ chapter: $(INSTALLED)
 
 links: $(INSTALLED)
 	$(BIN)/jupyter-book build . --builder linkcheck
+
+pdf: book
+	$(BIN)/python -m tools.pdf
 
 census: book
 	$(BIN)/python -m tools.census --pages _build/html
