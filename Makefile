@@ -11,8 +11,8 @@ INSTALLED := .venv/.installed
 # with one thread, the same seeds give the same numbers.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test quick notebooks chapter census pdf links address lab \
-  serve clean
+.PHONY: help book test quick notebooks chapter census pdf colab links address \
+  lab serve clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -23,6 +23,8 @@ help:
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make notebooks   execute the notebooks and store their outputs;"
 	@echo "                 NAMES=\"01 02\" chooses some"
+	@echo "make colab       run the notebooks beside Colab's older packages;"
+	@echo "                 NAMES=\"03\" chooses; 6 GB and minutes the first time"
 	@echo "make chapter     begin a chapter: NAME=hierarchies TITLE=\"Hierarchies\""
 	@echo "make census      count what the notebooks and their pages are made of"
 	@echo "make links       ask whether the links to other sites still lead there"
@@ -53,6 +55,9 @@ quick: $(INSTALLED)
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)
+
+colab: $(INSTALLED)
+	$(BIN)/python -m tools.colab $(NAMES)
 
 chapter: $(INSTALLED)
 	$(BIN)/python -m tools.chapter "$(NAME)" "$(TITLE)"

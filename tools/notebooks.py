@@ -50,22 +50,33 @@ def read_times() -> dict[str, dict]:
     return json.loads(TIMES.read_text("utf-8"))["notebooks"]
 
 
-def execute(notebook: NotebookNode, name: str) -> float:
+def execute(
+    notebook: NotebookNode,
+    name: str,
+    kernel: str = "python3",
+    folder: Path = NOTEBOOKS,
+    variables: dict[str, str] | None = None,
+) -> float:
     """Runs a notebook from a fresh kernel; returns the seconds it took.
+
+    Args:
+        kernel: the kernel's name, as Jupyter knows it.
+        folder: where it runs.
+        variables: what its environment has beside the usual.
 
     Raises:
         NotebookError: a cell failed, ran too long, or killed the kernel.
     """
     client = NotebookClient(
         notebook,
-        kernel_name="python3",
+        kernel_name=kernel,
         timeout=CELL_TIMEOUT,
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--log-level=ERROR"],
     )
     start = time.perf_counter()
     try:
-        client.execute(env={**os.environ, **ENVIRONMENT})
+        client.execute(env={**os.environ, **ENVIRONMENT, **(variables or {})})
     except (CellExecutionError, DeadKernelError, TimeoutError) as error:
         number, cell = _last_started(notebook)
         raise NotebookError(
