@@ -2,6 +2,8 @@
 
 import re
 import struct
+import subprocess
+import sys
 import zlib
 
 import pytest
@@ -171,6 +173,38 @@ def test_a_machine_without_memory_is_a_line(
     assert cli.main([*wanted, "--out", str(tmp_path / "out")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "cat.png is not done" in line and "memory" in line
+
+
+AFTERWARDS = """
+import sys
+from vae_course import cli
+assert cli.main(sys.argv[1:]) == 0
+import torch
+
+def kept():
+    lines = open("/proc/self/status").read().splitlines()
+    (line,) = (line for line in lines if line.startswith("RssAnon"))
+    return int(line.split()[1]) / 1024  # MiB
+
+torch.ones(5 * 2**20)  # 20 MiB come and go, as a strip does
+before = kept()
+strips, notes = [], []
+for _ in range(60):  # 180 MiB, and between them what stays
+    strips.append(torch.ones(3 * 2**18))
+    notes.append(torch.ones(64))
+del strips
+print(kept() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_strips_goes_back_to_the_machine(tmp_path, weights, picture):
+    """What the C library keeps of them may come to more than the maps."""
+    wanted = ["reconstruct", str(picture), "--weights", str(weights)]
+    wanted += ["--out", str(tmp_path / "out")]
+    command = [sys.executable, "-c", AFTERWARDS, *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout.splitlines()[-1]) < 20
 
 
 def test_help_has_an_example_and_the_exit_codes(capsys):

@@ -14,6 +14,7 @@ what it cost: PSNR in decibels, and SSIM, which is 1 for equal pictures (and
 which pictures of fewer than 11 pixels a side do not have). What cannot be done
 is named on standard error, and the other pictures are done.
 """
+THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h: larger blocks stand alone
 EXAMPLE = """
 example:
   vae-course reconstruct photo.jpg --weights stabilityai/sd-vae-ft-mse
@@ -102,6 +103,7 @@ def reconstruct(chosen: argparse.Namespace) -> int:
             f"{chosen.out} cannot be made ({error}). Choose another --out."
         )
     vae.to(best_device())
+    _give_memory_back_at_once()
     width = max(len(path.name) for path in chosen.images)
     code, sources = 0, {}  # of the targets, whatever the file system's case
     for path in chosen.images:
@@ -124,6 +126,21 @@ def reconstruct(chosen: argparse.Namespace) -> int:
             except _NotDone as error:
                 code = complain(error)
     return code
+
+
+def _give_memory_back_at_once() -> None:
+    """Asks the C library for no store of freed memory, where it keeps one.
+
+    The one of Linux holds on to blocks of up to 32 MiB, and strips are such
+    blocks, of many sizes: what it keeps of them may exceed the maps.
+    """
+    import ctypes
+    import sys
+
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:  # as in glibc
+            mallopt(THRESHOLD, 2**20)
 
 
 class _NotDone(Exception):

@@ -54,6 +54,9 @@ def encode(
         memory: bytes that whole maps may take; those that do not fit are made
             several times. None keeps them all. It does not bound the middle of
             the model, where attention needs whole maps: see :func:`middle`.
+            On Linux the C library keeps what strips free, and the process
+            may take twice what the maps do; not so with
+            ``MALLOC_MMAP_THRESHOLD_=1048576`` in its environment.
 
     Raises:
         ValueError: ``rows`` is not positive, or x is no image for ``vae``.
