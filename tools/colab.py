@@ -188,6 +188,7 @@ def _variables(scratch: Path, checkout: Path) -> dict[str, str]:
     (google / "__init__.py").touch()
     return {
         "PYTHONPATH": str(scratch / "packages"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # three lines of warning
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{checkout.resolve().as_uri()}.insteadOf",
         "GIT_CONFIG_VALUE_0": address().url,

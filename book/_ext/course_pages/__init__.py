@@ -11,6 +11,7 @@ is complete without JavaScript; ``book/_static/course.js`` only adds to it.
 ``quiz``       questions at a chapter's end, with a reason for each answer
 ``exercises``  a frame, hints, the solution, the way to Colab
 ``solutions``  the pages of solutions, and what ``exercises`` folds away
+``status``     what each notebook was last seen to do
 ``links``      addresses of the published site as links within it
 ``proofs``     the derivation page: no two places with the same name
 ``formulas``   a script for them where there are some; punctuation that stays
@@ -66,6 +67,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         quiz,
         sharing,
         solutions,
+        status,
         styles,
     )
 
@@ -79,6 +81,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         quiz,
         exercises,
         solutions,
+        status,
         links,
         proofs,
         formulas,
