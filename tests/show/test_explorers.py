@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 
 import numpy as np
@@ -14,7 +15,7 @@ from vae_course.show import explorers
 from vae_course.show.explorers import packing, page, trained
 from vae_course.show.explorers.by_hand import terms
 
-MODULES = ("latent", "reparameterization", "bound", "beta")
+MODULES = ("latent", "reparameterization", "bound", "beta", "noise")
 
 
 @pytest.fixture
@@ -133,6 +134,34 @@ def test_the_bound_and_its_gap_add_up_wherever_q_is():
     assert (found["gap"] >= -1e-6).all()
 
 
+def road(steps=(0, 400, 1000), side=8):
+    """Pictures on their way to noise and back, and the signal's share."""
+    given, drawn = (
+        {t: torch.rand(5, 1, side, side) for t in steps} for _ in range(2)
+    )
+    return given, drawn, {t: math.cos(t / 1000) for t in steps}
+
+
+def test_each_stop_of_the_road_has_its_own_pictures():
+    given, drawn, signal = road()
+    stops = data_of(explorers.noise(given, drawn, signal))["stops"]
+    assert [stop["t"] for stop in stops] == [0, 400, 1000]
+    for stop in stops:
+        for name, way in (("given", given), ("drawn", drawn)):
+            found = np.frombuffer(base64.b64decode(stop[name]), "u1") / 255
+            wanted = way[stop["t"]].numpy().ravel()
+            assert np.abs(found - wanted).max() <= 0.5 / 255 + 1e-6
+        assert abs(stop["signal"] - signal[stop["t"]]) < 1e-4
+
+
+def test_a_road_with_other_stops_on_the_way_back_is_refused():
+    given, _, signal = road()
+    with pytest.raises(ValueError, match="same steps"):
+        explorers.noise(given, road((0, 500, 1000))[1], signal)
+    with pytest.raises(ValueError, match="different shapes"):
+        explorers.noise(given, road(side=6)[1], signal)
+
+
 @pytest.fixture
 def each(models, digits):
     """One of every kind."""
@@ -143,6 +172,7 @@ def each(models, digits):
         "beta": explorers.beta(
             {0.1: models["VAE"], 10.0: models["VAE"]}, digits[0], shown=4
         ),
+        "noise": explorers.noise(*road()),
     }
 
 

@@ -185,6 +185,29 @@ def test_beta_follows_its_slider(shown):
     assert tab.errors == []
 
 
+def test_the_road_shows_the_stop_of_its_slider(shown):
+    """At t = 0 all is white above and black below; at t = 900 the reverse."""
+    bright, dark = torch.ones(6, 1, 8, 8), torch.zeros(6, 1, 8, 8)
+    road = explorers.noise(
+        {0: bright, 900: dark}, {0: dark, 900: bright}, {0: 1.0, 900: 0.1}
+    )
+    tab = shown(road)
+    rows = """() => { const c = document.querySelector("canvas");
+      document.querySelector(".vae-explorer").explorer.paint();
+      const at = (y) => c.getContext("2d").getImageData(
+        c.width / 12, y * c.height / 148, 1, 1).data[0];
+      return [at(40), at(104)]; }"""
+    assert tab.evaluate(rows) == [255, 0]
+    slider = tab.get_by_role("slider")
+    slider.focus()
+    tab.keyboard.press("End")
+    assert tab.evaluate(rows) == [0, 255]
+    assert slider.get_attribute("aria-valuetext") == "900"
+    words = tab.get_by_role("img").get_attribute("aria-label")
+    assert "Step 900 of 900: 1 % of the variance is the code" in words
+    assert tab.errors == []
+
+
 def test_two_on_one_page_are_two(shown):
     bound = explorers.bound()
     tab = shown(bound, explorers.reparameterization(), bound)

@@ -13,6 +13,6 @@ still figure.
 """
 
 from vae_course.show.explorers.by_hand import bound, reparameterization
-from vae_course.show.explorers.trained import beta, latent
+from vae_course.show.explorers.trained import beta, latent, noise
 
-__all__ = ["beta", "bound", "latent", "reparameterization"]
+__all__ = ["beta", "bound", "latent", "noise", "reparameterization"]

@@ -1,21 +1,14 @@
 // β by hand: a slider through trained models; reconstructions and codes follow.
 import { canvas, frame, plain, slider } from "./kit.js";
-import { bytes, greyPicture } from "./network.js";
+import { strip } from "./network.js";
 
 const SIDE = 260;
 
 /** data: { models: [{ beta, rate, distortion, codes, spreads, images }], originals }. */
 export function start(root, data) {
   const { stage, controls, say } = frame(root, data.title);
-  const pixels = data.side * data.side;
-  const strip = (text) => {
-    const all = bytes(text);
-    return Array.from({ length: all.length / pixels }, (_, i) =>
-      greyPicture(Array.from(all.subarray(i * pixels, (i + 1) * pixels), (v) => v / 255), data.side, data.side),
-    );
-  };
-  const originals = strip(data.originals);
-  const models = data.models.map((m) => ({ ...m, pictures: strip(m.images) }));
+  const originals = strip(data.originals, data.side);
+  const models = data.models.map((m) => ({ ...m, pictures: strip(m.images, data.side) }));
   const count = originals.length;
   const tile = 42;
   const pick = () => models[Math.round(which.value)];

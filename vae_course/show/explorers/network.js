@@ -55,3 +55,12 @@ export function greyPicture(values, width, height) {
   context.putImageData(image, 0, 0);
   return small;
 }
+
+/** Grey pictures of side × side, a byte a pixel, one after the other in base64. */
+export function strip(text, side) {
+  const all = bytes(text);
+  const pixels = side * side;
+  return Array.from({ length: all.length / pixels }, (_, i) =>
+    greyPicture(Array.from(all.subarray(i * pixels, (i + 1) * pixels), (v) => v / 255), side, side),
+  );
+}

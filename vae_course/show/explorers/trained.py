@@ -1,4 +1,4 @@
-"""Explorers of trained models: the plane of codes, and a slider for β."""
+"""Explorers of trained models: a plane of codes, β, and noise and back."""
 
 from __future__ import annotations
 
@@ -169,4 +169,59 @@ def beta(
     }
     return LiveExplorer(
         "beta", data, figure, f"{words}. Where scripts run, β is a slider."
+    )
+
+
+def noise(
+    given: Mapping[int, Tensor],
+    drawn: Mapping[int, Tensor],
+    signal: Mapping[int, float],
+) -> LiveExplorer:
+    """A slider from clean to noise: pictures on their way there and back.
+
+    Args:
+        given: by step t, decoded latents of given images, (N, 1, H, W) in
+            [0, 1].
+        drawn: by the same steps, those that a sampler meets on its way.
+        signal: √ᾱ_t by the same steps.
+
+    Raises:
+        ValueError: the three do not have the same steps, or not as many
+            pictures at each.
+    """
+    steps = sorted(given)
+    if not sorted(drawn) == sorted(signal) == steps:
+        raise ValueError("All three need the same steps.")
+    shapes = {x.shape for way in (given, drawn) for x in way.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"Pictures of different shapes: {shapes}.")
+    count, *_, side = shapes.pop()
+    stops = [
+        {
+            "t": t,
+            "signal": round(signal[t], 4),
+            "given": pack_pictures(given[t]),
+            "drawn": pack_pictures(drawn[t]),
+        }
+        for t in steps
+    ]
+    shown = [steps[0], steps[len(steps) // 2], steps[-1]]
+    words = (
+        f"Above, {count} given digits at t = {shown[0]}, {shown[1]} and "
+        f"{shown[2]}, on their way to noise; below, drawn ones at the same "
+        "steps, on their way out of it."
+    )
+    figure = new_figure(WIDTH, 6 * WIDTH / count + 0.2, alt=words)
+    axes = figure.subplots(6, 1)
+    rows = [way[t] for way in (given, drawn) for t in shown]
+    for axis, row in zip(axes, rows, strict=True):
+        plotting.show_image(axis, plotting.tiled(row, count))
+    data = {
+        "title": "Noise and back",
+        "side": side,
+        "last": steps[-1],
+        "stops": stops,
+    }
+    return LiveExplorer(
+        "noise", data, figure, f"{words} Where scripts run, t is a slider."
     )
