@@ -14,7 +14,7 @@ from vae_course.mlp import MLPVAE
 
 
 def reconstruct(vae, x):
-    """The best single reconstruction of each image: no noise anywhere.
+    """The reconstruction of each image, without noise anywhere.
 
     Args:
         vae: a VAE with Bernoulli pixels; `vae.encode(x)` is q(z|x) and
