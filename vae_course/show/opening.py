@@ -2,6 +2,7 @@
 
 The picture is what a later cell of the notebook draws, from models that the
 notebook trains; ``python -m tools.notebooks`` stores it when it has run them.
+What takes longer than a notebook may is stored by a command of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ class Picture:
         )
 
 
+def stored(name: str) -> Picture:
+    """A picture of the package, as a command has stored it.
+
+    Args:
+        name: of its file in ``openings``, without ``.svg``.
+
+    Raises:
+        FileNotFoundError: there is none of that name.
+    """
+    path = files("vae_course.show") / "openings" / f"{name}.svg"
+    return Picture(path.read_text("utf-8"))
+
+
 def opening(chapter: str) -> Picture:
     """The picture that a chapter opens with.
 
@@ -36,5 +50,4 @@ def opening(chapter: str) -> Picture:
     Raises:
         FileNotFoundError: no picture is stored for it.
     """
-    path = files("vae_course.show") / "openings" / f"{chapter}.svg"
-    return Picture(path.read_text("utf-8"))
+    return stored(chapter)

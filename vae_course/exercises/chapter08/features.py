@@ -92,8 +92,7 @@ FEATURES = Exercise(
     prompt="""\
 A network has turned both images into features. Write the distance between
 them for one layer. It will be a loss: so its *gradient* is checked, too, also
-at positions where all features are zero, as happens behind a ReLU. And these
-features are in a file already: nothing here looks at pixels.""",
+at positions where all features are zero, as happens behind a ReLU.""",
     solution=perceptual_distance,
     why="""\
 At length 1 only the direction of a feature counts, not how strongly a layer
