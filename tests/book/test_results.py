@@ -91,3 +91,11 @@ def test_diagnose_names_faults_it_never_saw_and_is_quiet_on_the_healthy():
     assert summary["held_out"]["named"] > summary["held_out"]["faults"] / 2
     assert summary["exhibits"]["named"] == summary["exhibits"]["faults"]
     assert summary["healthy"]["alarms"] == 0
+
+
+def test_what_is_drawn_of_photographs_is_like_their_codes_and_the_prior_not():
+    found = table("photo_latents")
+    codes = {name: n["codes"] for name, n in found["neighbours"].items()}
+    assert abs(codes["drawn"] - codes["unseen"]) < 0.1
+    assert abs(codes["prior"]) < 0.1 < codes["unseen"]
+    assert found["error"] < 0.5
