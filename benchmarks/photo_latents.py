@@ -10,6 +10,7 @@ same numbers are given for draws from the prior.
 
 from __future__ import annotations
 
+import base64
 import json
 import platform
 import time
@@ -135,6 +136,8 @@ def main() -> None:
         "draws from N(0, I) all show the same grey pattern.",
     )
     PICTURE.write_text(figure.svg(), "utf-8")
+    _, pixels = figure.stand_in()  # of photographs: a JPEG
+    PICTURE.with_suffix(".jpg").write_bytes(base64.b64decode(pixels))
     RESULTS.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
