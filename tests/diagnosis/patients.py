@@ -85,3 +85,29 @@ class Wrapped(nn.Module):
 
     def forward(self, x):
         return self.after(self.layer(x))
+
+
+class Plain(nn.Module):
+    """A VAE of plain functions, as tutorials write it, with a dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(64, 32), nn.Tanh())
+        self.drop = nn.Dropout(0.3)
+        self.moments, self.outer = nn.Linear(32, 6), nn.Linear(3, 64)
+
+    def encode(self, x):
+        h = self.drop(self.inner(x.flatten(1)))
+        return tuple(self.moments(h).chunk(2, dim=1))
+
+    def decode(self, z):
+        return self.outer(z).sigmoid().view(-1, *SHAPE)
+
+    def objective(self, x):
+        mean, log_var = self.encode(x)
+        z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
+        error = nn.functional.binary_cross_entropy(
+            self.decode(z), x, reduction="sum"
+        )
+        kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum()
+        return (error + kl) / len(x)

@@ -57,7 +57,7 @@ def examine(case: Case, seed: int) -> dict:
     failed = {
         name: reason
         for name, reason in report.unasked.items()
-        if reason.startswith("it failed")
+        if name in report.failed
     }
     return {
         "name": case.name,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch import distributions as D
@@ -101,13 +103,17 @@ class Bench:
 
 @contextmanager
 def undisturbed(module: nn.Module | None) -> Iterator[None]:
-    """Puts modes, parameters, buffers and gradients back at the end."""
+    """Puts modes, parameters, buffers and gradients back at the end.
+
+    A loss of somebody else's may call ``backward`` by itself, which writes
+    into the gradients that there are.
+    """
     if module is None:
         yield
         return
     modes = [(each, each.training) for each in module.modules()]
     kept = [
-        (t, t.data, t.detach().clone(), t.requires_grad, t.grad)
+        (t, t.data, t.detach().clone(), t.requires_grad, t.grad, _copy(t.grad))
         for t in (*module.parameters(), *module.buffers())
     ]
     try:
@@ -116,12 +122,30 @@ def undisturbed(module: nn.Module | None) -> Iterator[None]:
         for each, training in modes:
             each.training = training
         with torch.no_grad():
-            for tensor, storage, values, requires_grad, grad in kept:
+            for tensor, storage, values, requires_grad, grad, slopes in kept:
                 tensor.data = storage
                 tensor.copy_(values)
                 if tensor.is_leaf and tensor.is_floating_point():
                     tensor.requires_grad_(requires_grad)
                 tensor.grad = grad
+                if grad is not None:
+                    grad.copy_(slopes)
+
+
+def _copy(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.clone()
+
+
+@contextmanager
+def random_state(devices: list[int]) -> Iterator[None]:
+    """Puts the random states of PyTorch, NumPy and Python back at the end."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 @contextmanager

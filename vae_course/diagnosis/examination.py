@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vae_course.diagnosis.bench import Bench, undisturbed
+from vae_course.diagnosis.admission import admit
+from vae_course.diagnosis.bench import Bench, random_state, undisturbed
 from vae_course.diagnosis.instruments import INSTRUMENTS
 from vae_course.diagnosis.reading import NotAsked
-from vae_course.diagnosis.report import Report
+from vae_course.diagnosis.report import FAILED, Report
 from vae_course.diagnosis.subject import Subject
 
 MOST_IMAGES = 512
@@ -53,9 +54,12 @@ def diagnose(
         The :class:`Report`: quiet if ``report.healthy``.
 
     Raises:
-        TypeError: the model has no ``encode`` and ``decode``.
-        ValueError: the images are no batch of float images, are too few or
-            not finite; or there is no instrument of that name.
+        TypeError: the model has no ``encode`` and ``decode``, or what it
+            encodes to is no code.
+        ValueError: the images are no batch of float images, are too few, not
+            finite, or in a range that the pixels do not have; the model's
+            weights or codes are not finite; it cannot encode the images; or
+            there is no instrument of that name.
     """
     subject = Subject.of(model, objective, **said)
     names = list(INSTRUMENTS) if instruments is None else list(instruments)
@@ -73,12 +77,18 @@ def diagnose(
             if p.device.type == "cuda"
         }
     )
-    with torch.random.fork_rng(devices=cuda), undisturbed(subject.module):
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),  # also where the caller measures without
+        random_state(cuda),
+        undisturbed(subject.module),
+    ):
         torch.manual_seed(seed)
         x = _taken(images, subject, "images")
         seen = None
         if train_images is not None:
             seen = _taken(train_images, subject, "train_images", 4)
+        admit(subject, x)
         bench = Bench(subject, x, seen)
         for name in names:
             torch.manual_seed(seed)
@@ -92,7 +102,7 @@ def diagnose(
             except Exception as error:  # of somebody else's code
                 said_by = str(error).splitlines()[0] if str(error) else ""
                 unasked[name] = (
-                    f"it failed when asked: {type(error).__name__} {said_by}"
+                    f"{FAILED}: {type(error).__name__} {said_by}"
                 ).strip()
             else:
                 readings += [replace(r, instrument=name) for r in found]
@@ -107,17 +117,25 @@ def diagnose(
 
 def _taken(images, subject: Subject, what: str, times: int = 1) -> Tensor:
     """The first of the images, on the subject's device."""
-    if len(images) < 2:
-        raise ValueError(
-            f"{what}: an examination needs two images at least, and 64 to be "
-            f"of use; got {len(images)}."
-        )
-    first = images[:1]
+    wanted = (
+        f"{what} must be (N, C, H, W): an ImageSet, or a tensor of floating-"
+        "point numbers. Of a loader or a set of pairs, stack the images "
+        "alone; of an array, take torch.from_numpy."
+    )
+    try:
+        number, first = len(images), images[:1]
+    except (TypeError, KeyError, NotImplementedError) as error:
+        raise ValueError(f"{wanted} Got a {type(images).__name__}.") from error
     if not isinstance(first, Tensor) or first.dim() != 4:
         shape = tuple(getattr(first, "shape", ()))
         raise ValueError(
-            f"{what} must be (N, C, H, W), an ImageSet or a tensor; a slice "
-            f"of one has shape {shape}."
+            f"{wanted} Got a {type(images).__name__}, and a slice of one "
+            f"image of it is a {type(first).__name__} of shape {shape}."
+        )
+    if number < 2:
+        raise ValueError(
+            f"{what}: an examination needs two images at least, and 64 to be "
+            f"of use; got {number}."
         )
     count = min(MOST_IMAGES, max(16, MOST_NUMBERS // first.numel()))
     x = images[: times * count]

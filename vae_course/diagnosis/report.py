@@ -9,6 +9,8 @@ from html import escape
 
 from vae_course.diagnosis.reading import Reading
 
+FAILED = "it failed when asked"  # how the reason of such an instrument begins
+
 
 @dataclass(frozen=True)
 class Report:
@@ -48,6 +50,15 @@ class Report:
         """The instruments that measured something."""
         return tuple(dict.fromkeys(r.instrument for r in self.readings))
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The instruments that an error of the subject stopped."""
+        return tuple(
+            name
+            for name, reason in self.unasked.items()
+            if reason.startswith(FAILED)
+        )
+
     def __getitem__(self, what: str) -> Reading:
         """The first reading whose description begins like this.
 
@@ -68,9 +79,12 @@ class Report:
             "with a healthy band"
         )
         count = len(self.findings)
-        if not count:
-            return f"{what}, all inside it."
-        return f"{what}, {count} outside it."
+        where = f"{count} outside it" if count else "all inside it"
+        failed = len(self.failed)
+        if not failed:
+            return f"{what}, {where}."
+        are = "instrument" if failed == 1 else "instruments"
+        return f"{what}, {where}; {failed} {are} failed when asked."
 
     def _grouped(self) -> list[list[Reading]]:
         """The findings, those of one instrument together."""

@@ -37,7 +37,8 @@ class Subject:
         encode: images (B, C, H, W) → q(z|x): a distribution, a pair (mean,
             log-variance), or a tensor, which is a code without noise.
         decode: latents → p(x|z): a distribution, or its mean, (B, C, H, W).
-        prior: p(z); None is N(0, I).
+        prior: p(z), or a function that gives it, as where it is learned; None
+            is N(0, I).
         likelihood: of pixels around a decoder's plain image: ``"bernoulli"``,
             ``"normal"`` or ``"laplace"``, the latter two with scale 1.
         draw: (mean, log-variance) → z, where a code is drawn by a function;
@@ -66,7 +67,7 @@ class Subject:
 
     encode: Callable[[Tensor], Any]
     decode: Callable[[Tensor], Any]
-    prior: D.Distribution | None = None
+    prior: D.Distribution | Callable[[], D.Distribution] | None = None
     likelihood: str = "normal"
     draw: Callable[[Tensor, Tensor], Tensor] | None = None
     rate: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -157,7 +158,7 @@ class Subject:
                 answers["beta"] = None  # this family trains on tiny ones
         answers |= given
         if "prior" not in answers and isinstance(model, VAE):
-            answers["prior"] = model.prior
+            answers["prior"] = lambda: model.prior
         return cls(**answers)
 
     def posterior(self, x: Tensor) -> D.Distribution | None:
@@ -198,7 +199,7 @@ class Subject:
     def prior_over(self, q: D.Distribution) -> D.Distribution:
         """p(z) over latents such as q has."""
         if self.prior is not None:
-            return self.prior
+            return self.prior() if callable(self.prior) else self.prior
         return standard_normal(torch.zeros_like(q.mean[0]))
 
     def true_rate(self, q: D.Distribution) -> Tensor:

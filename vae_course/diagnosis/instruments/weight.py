@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ def weight(bench: Bench) -> list[Reading]:
     All that holds if the loss draws as the subject does, so that one seed
     gives both the same noise. A loss that draws in a way of its own leaves
     tens of percent of its gradient to chance, and "inside" would say nothing.
-    Then it is not asked, unless β is out by more than a factor of two.
+    Then it is not asked, unless β is too large by more than a factor of two.
     """
     subject, module = bench.subject, bench.module
     if subject.loss is None:
@@ -130,13 +132,13 @@ def _out_of_all_proportion(bench: Bench, fit: _Fit) -> Reading:
     """
     beta = bench.subject.beta
     if beta is not None and not bench.subject.other_terms:
-        low, high = beta / 2 - fit.error, 2 * beta + fit.error
-        if not low <= fit.beta <= high:
+        high = 2 * beta + max(fit.error, fit.spread)
+        if fit.beta > high:
             bench.beta = fit.beta
-            return _weighed(fit, low, high)
+            return _weighed(fit, -math.inf, high)
     raise NotAsked(
-        "its loss draws noise in a way of its own: with the same seeds "
-        f"{min(fit.rest_band, 1):.0%} of its gradient is chance"
+        "its loss draws noise, or encodes, in a way of its own: with the "
+        f"same seeds {min(fit.rest_band, 1):.0%} of its gradient is chance"
     )
 
 
@@ -144,14 +146,12 @@ class _Fit:
     """a · ∇distortion + b · ∇rate, fitted to ∇loss over several seeds."""
 
     def __init__(self, losses: Tensor, halves: Tensor, rates: Tensor, names):
-        ours = torch.stack([halves.mean(0), rates.mean(0)], dim=1)  # (P, 2)
         target = losses.mean(dim=0)
         if not torch.isfinite(target).all():
             raise NotAsked("its gradient is not finite")
-        size = ours.norm(dim=0).clamp(min=1e-300)
-        ours = ours / size  # columns of length 1: a well-conditioned 2×2
-        solved = torch.linalg.lstsq(ours.T @ ours, ours.T @ target).solution
-        a, b = (solved / size).tolist()
+        if not rates.any():
+            raise NotAsked("no weight that is trained has a share in the rate")
+        a, b = _solved(target, halves.mean(dim=0), rates.mean(dim=0))
         left = losses - a * halves - b * rates  # (S, P)
         seeds = len(left)
         norm = target.norm().clamp(min=1e-300)
@@ -159,7 +159,25 @@ class _Fit:
         noise = (centred / (seeds - 1) / seeds).sqrt() / norm
         self.rest = (left.mean(dim=0).norm() / norm).item()
         self.rest_band = max(0.02, chance.ERRORS * noise.item())
-        self.beta = b / a if a else float("inf")
+        self.beta = _beta(a, b)
+        # The same from the fits without one of the seeds (a jackknife).
+        rows = torch.arange(seeds)
+        without = torch.tensor(
+            [
+                _beta(
+                    *_solved(
+                        *(
+                            g[rows != i].mean(0)
+                            for g in (losses, halves, rates)
+                        )
+                    )
+                )
+                for i in rows
+            ]
+        )
+        squares = (without - without.mean()).square().sum()
+        spread = ((seeds - 1) / seeds * squares).sqrt()
+        self.spread = chance.ERRORS * spread.item()
         # What the noise that is left may have added to b.
         direction = rates.mean(0) / rates.mean(0).norm().clamp(min=1e-300)
         doubt = (left @ direction).std() / seeds**0.5
@@ -171,6 +189,19 @@ class _Fit:
         worst = int(shares.argmax())
         alone = shares[worst] / total > 0.9
         self.where = names[worst][0] + " alone" if alone else ""
+
+
+def _solved(target: Tensor, half: Tensor, rate: Tensor) -> list[float]:
+    """a and b of target = a · half + b · rate, by least squares."""
+    ours = torch.stack([half, rate], dim=1)  # (P, 2)
+    size = ours.norm(dim=0).clamp(min=1e-300)
+    ours = ours / size  # columns of length 1: a well-conditioned 2×2
+    found = torch.linalg.lstsq(ours.T @ ours, ours.T @ target).solution
+    return (found / size).tolist()
+
+
+def _beta(a: float, b: float) -> float:
+    return b / a if a else float("inf")
 
 
 def _evened(gradients: list[Tensor], sizes: list) -> list[Tensor]:
