@@ -18,7 +18,7 @@ import torch
 
 from tools.address import ROOT
 from tools.attempts.equality import differs
-from tools.attempts.forms import Attempt, attempts
+from tools.attempts.forms import Attempt, attempts, home
 from tools.attempts.reasons import reason
 from vae_course.exercises import registry
 from vae_course.exercises.engine.apart import OutOfTime, here
@@ -137,9 +137,10 @@ def _said(verdict: Verdict) -> str:
 
 
 def fingerprint(exercise: Exercise) -> str:
-    """Changes when the module of an exercise does."""
-    module = sys.modules[exercise.solutions[0].__module__]
-    source = inspect.getsource(module)
+    """Changes when the module of an exercise, or of its solution, does."""
+    solution = sys.modules[exercise.solutions[0].__module__]
+    modules = dict.fromkeys((solution, home(exercise)))
+    source = "".join(inspect.getsource(module) for module in modules)
     return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 

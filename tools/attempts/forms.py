@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from tools.attempts.changes import Tools, changes
@@ -92,15 +93,37 @@ def made(part: ast.AST, module: dict, tools: Tools, value: bool) -> Any:
     return found() if value else found
 
 
+def home(exercise: Exercise) -> ModuleType:
+    """The module that makes an exercise; chapters only collect them.
+
+    Raises:
+        LookupError: it is made nowhere.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("vae_course.exercises.chapter"):
+            is_chapter = hasattr(module, "__path__")
+            if not is_chapter and exercise in vars(module).values():
+                return module
+    raise LookupError(f"exercise {exercise.number} is made in no module")
+
+
 def forms(exercise: Exercise) -> list[Form]:
-    """The solution and those alternatives that stand in the same module."""
-    module = sys.modules[exercise.solutions[0].__module__]
+    """The solution, and those alternatives that stand beside the exercise."""
+    module = home(exercise)
     tree = ast.parse(inspect.getsource(module))
     there = {
         node.name: node
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
+    names = vars(module)
+    # A solution may be a piece of the package that the module imports.
+    for each in as_tuple(exercise.solution):
+        other = sys.modules[each.__module__]
+        if other is not module:
+            names = {**vars(other), **names}
+            (node,) = ast.parse(inspect.getsource(each)).body
+            there[node.name] = node
     keywords = _keywords(tree, exercise.number)
     found = [("solution", keywords["solution"])]
     for place, each in enumerate(
@@ -108,7 +131,7 @@ def forms(exercise: Exercise) -> list[Form]:
     ):
         found.append((f"alternative {place + 1}", each))
     return [
-        Form(name, parts, vars(module), exercise.value)
+        Form(name, parts, names, exercise.value)
         for name, node in found
         if (parts := _parts(node, there))
         and len(parts) == len(as_tuple(exercise.solution))

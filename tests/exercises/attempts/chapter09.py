@@ -91,6 +91,10 @@ def roots(a, z, e):
 
 
 WRONG["9.1"] = {
+    "latents clamped": (
+        lambda z, betas, t, noise: noised(z.clamp(-4, 4), betas, t, noise),
+        None,
+    ),
     "no roots": (
         mixed(lambda a, z, e: a * z + (1 - a) * e),
         "the roots forgotten",
@@ -296,6 +300,22 @@ def lossy(
 
 
 WRONG["9.2"] = {
+    "noise clamped": (
+        lambda network, z, labels, t, abar, noise, hidden: registry.find(
+            "9.2"
+        ).solution(network, z, labels, t, abar, noise.clamp(-4, 4), hidden),
+        None,
+    ),
+    "never below a twentieth": (
+        lambda *given: registry.find("9.2").solution(*given).clamp(min=0.05),
+        None,
+    ),
+    "fails on one latent": (
+        lambda network, z, labels, t, abar, noise, hidden: registry.find(
+            "9.2"
+        ).solution(network, z, labels, t, abar.squeeze()[:], noise, hidden),
+        None,
+    ),
     "mask the wrong way": (
         lossy(shown=lambda y, h: y.masked_fill(~h, 10)),
         "the mask's sign",
@@ -499,6 +519,20 @@ def stepped(
 
 
 WRONG["9.3"] = {
+    "z_t clamped to ± 4": (
+        lambda z_t, *given: registry.find("9.3").solution(
+            z_t.clamp(-4, 4), *given
+        ),
+        None,
+    ),
+    "axes of length 1 lost": (
+        lambda z_t, noise, *given: (
+            z_t
+            - z_t.squeeze()
+            + registry.find("9.3").solution(z_t, noise, *given)
+        ),
+        None,
+    ),
     "noise left": (
         stepped(again=lambda z_t, z, e, a: e),
         "the noise is not found again",
@@ -667,6 +701,12 @@ RIGHT["9.4"] = {
 }
 
 WRONG["9.4"] = {
+    "difference clamped": (
+        lambda with_class, without, weight: (
+            without + weight * (with_class - without).clamp(-4, 4)
+        ),
+        None,
+    ),
     "branches exchanged": (
         lambda c, f, w: guided(f, c, w),
         "the weight on the wrong branch",

@@ -48,10 +48,13 @@ def _inputs() -> Iterator[dict[str, Any]]:
         (1, 0.36, 0.64, 100.0, torch.float32),
         (2, 0.3, 0.8, 1.0, torch.float32),
         (3, 0.04, 0.16, 2.0, torch.float64),
+        (5, 0.5, 0.7, 30.0, torch.float32),  # so large that a clamp shows
     ):
         z_t, noise = torch.randn(2, batch, 4, 2, 2, dtype=dtype)
         if batch == 1:
             z_t, noise = z_t[:, :1, :1, :1], noise[:, :1, :1, :1]
+        if batch == 5:  # numbers alone: axes of length 1 may not get lost
+            z_t, noise = 8 * z_t[:, :1, :1, :1], 8 * noise[:, :1, :1, :1]
         yield {
             "z_t": z_t,
             "noise": noise,

@@ -37,12 +37,13 @@ def _inputs() -> Iterator[dict[str, Any]]:
         "without": torch.tensor([1.0, 0.0, 2.0, 1.0]).view(1, 4, 1, 1),
         "weight": 2.0,
     }
-    for batch, weight, dtype in (
-        (2, 7.5, torch.float32),
-        (3, 0.0, torch.float32),
-        (2, 1.0, torch.float64),
+    for batch, weight, size, dtype in (
+        (2, 7.5, 1, torch.float32),
+        (3, 0.0, 1, torch.float32),
+        (2, 1.0, 1, torch.float64),
+        (2, 3.0, 6, torch.float32),  # so large that a clamp would show
     ):
-        said = torch.randn(2, batch, 4, 2, 2, dtype=dtype)
+        said = size * torch.randn(2, batch, 4, 2, 2, dtype=dtype)
         yield {"with_class": said[0], "without": said[1], "weight": weight}
 
 

@@ -33,17 +33,21 @@ def denoising_loss(network, z, labels, t, abar, noise, hidden):
 
 
 class _Network(nn.Module):
-    """Something that depends on all that it is given."""
+    """Something that depends on all that it is given.
 
-    def __init__(self, channels: int):
+    The wider its answers reach, the larger the loss of a wrong one.
+    """
+
+    def __init__(self, channels: int, reach: float = 1.0):
         super().__init__()
+        self.reach = reach
         self.mix = nn.Conv2d(channels, channels, 1)
         self.classes = nn.Embedding(11, channels)
 
     def forward(self, z: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         rhythm = torch.sin(t.to(z.dtype)).view(-1, 1, 1, 1)
         said = self.classes(labels)[:, :, None, None]
-        return torch.tanh(self.mix(z) + rhythm) + said
+        return self.reach * (torch.tanh(self.mix(z) + rhythm) + said)
 
 
 def _truth(network, z, labels, t, abar, noise, hidden):
@@ -57,9 +61,15 @@ def _truth(network, z, labels, t, abar, noise, hidden):
 
 
 def _trials() -> Iterator[Trial]:
-    for batch, channels, size in ((2, 1, 1), (4, 4, 2), (5, 3, 3)):
-        network = _Network(channels)
-        z, noise = torch.randn(2, batch, channels, size, size)
+    for batch, channels, size, scale in (
+        (2, 1, 1, 1.0),
+        (4, 4, 2, 1.0),
+        (5, 3, 3, 1.0),
+        (1, 2, 4, 6.0),  # large numbers, and a batch of one
+        (3, 4, 2, 0.1),  # a loss near 0
+    ):
+        network = _Network(channels, scale)
+        z, noise = scale * torch.randn(2, batch, channels, size, size)
         arguments = {
             "z": z,
             "labels": torch.randperm(10)[:batch],
@@ -72,7 +82,7 @@ def _trials() -> Iterator[Trial]:
             name: value.double() if value.is_floating_point() else value
             for name, value in arguments.items()
         }
-        double = _Network(channels).double()
+        double = _Network(channels, scale).double()
         double.load_state_dict(network.state_dict())
         leaf = exact["z"].clone().requires_grad_()
         expected = _truth(double, **{**exact, "z": leaf})

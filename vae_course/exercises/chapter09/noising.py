@@ -41,11 +41,12 @@ def _inputs() -> Iterator[dict[str, Any]]:
         "t": torch.tensor([1, 2]),
         "noise": torch.tensor([0.0, 1.0]).view(2, 1, 1, 1),
     }
-    for batch, steps, dtype in (
-        (4, 20, torch.float32),
-        (3, 50, torch.float64),
+    for batch, steps, size, dtype in (
+        (4, 20, 1, torch.float32),
+        (3, 50, 1, torch.float64),
+        (1, 30, 6, torch.float32),  # so large that a clamp would show
     ):
-        z, noise = torch.randn(2, batch, 4, 2, 2, dtype=dtype)
+        z, noise = size * torch.randn(2, batch, 4, 2, 2, dtype=dtype)
         yield {
             "z": z,
             "betas": torch.linspace(0.01, 0.2, steps, dtype=dtype),
