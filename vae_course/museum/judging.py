@@ -144,8 +144,8 @@ EXHIBITS = (
     ),
     Exhibit(
         name="half-the-range",
-        title="A distance a little small",
-        sees="The perceptual term is a little smaller than in the paper, and "
+        title="A distance of about the right size",
+        sees="The perceptual term is about as large as it should be, and "
         "training works.",
         instrument="darkest value the judge is shown of an image with black",
         healthy=(-1.01, -0.99),
