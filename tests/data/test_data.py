@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -87,6 +88,8 @@ def test_named_folder_comes_before_the_cache(tiny_mnist, cache, monkeypatch):
     assert torch.equal(digits.train.pixels, contents[0].unsqueeze(1).byte())
     assert torch.equal(digits.test.labels, contents[3])
     assert not cache.exists()
+    shutil.copytree(root, cache)
+    assert data.find_mnist() == root
 
 
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(tiny_mnist):
@@ -234,6 +237,15 @@ def test_fixed_binarization_leaves_the_random_state_alone(stripes):
     before = torch.get_rng_state()
     stripes.binarized(seed=0)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_what_an_image_set_is_told_it_stays_on_every_device(stripes):
+    told = replace(stripes.binarized(), centred=True)
+    moved = told.to("cpu")
+    assert moved.stochastic and moved.centred
+    assert set(moved[:].unique().tolist()) == {-1.0, 1.0}
+    fixed = told.binarized(seed=0)
+    assert torch.equal(fixed[:], 2 * stripes.binarized(seed=0)[:] - 1)
 
 
 def test_no_images_and_wrong_types_are_refused():
