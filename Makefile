@@ -20,6 +20,8 @@ help:
 	@echo "make pdf         print the book and each chapter into _build/pdf"
 	@echo "make test        check everything"
 	@echo "make quick       check the main things, within a minute"
+	@echo "make mutants     break the package line by line and ask the tests: hours,"
+	@echo "                 resumable; NAMES=\"core metrics\" chooses modules"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make notebooks   execute the notebooks and store their outputs;"
 	@echo "                 NAMES=\"01 02\" chooses some"
@@ -52,6 +54,9 @@ quick: $(INSTALLED)
 	  tests/show/test_claims.py tests/book/test_readme.py \
 	  tests/book/test_address.py tests/book/test_notebooks.py \
 	  -k "not own_posteriors and not training_reaches"
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m tools.mutants $(NAMES)
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tools.notebooks $(NAMES)

@@ -1,0 +1,1 @@
+"""Does a test notice when a line of the package is wrong?"""
