@@ -11,6 +11,7 @@ from vae_course.core import VAE, standard_normal
 from vae_course.metrics import (
     active_units,
     bits_per_dimension,
+    latent_scale,
     negative_log_likelihood,
     posterior_means,
 )
@@ -121,3 +122,14 @@ def test_nothing_to_measure_is_said_plainly():
         posterior_means(vae, nothing)
     with pytest.raises(ValueError, match="two images or more, got 1"):
         active_units(vae, torch.zeros(1, 1, 4, 4))
+
+
+def test_the_scale_of_latents_is_of_their_spread_about_their_mean():
+    class Far(torch.nn.Linear):
+        def encode(self, x):
+            mean = 5 + x.flatten(1)
+            return torch.distributions.Normal(mean, 2.0)
+
+    images = torch.zeros(4000, 1, 2, 2)
+    found = latent_scale(Far(1, 1), images, batch_size=500)
+    assert found == pytest.approx(1 / 2, rel=0.03)
