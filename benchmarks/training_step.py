@@ -4,8 +4,8 @@
 of the critic, both of full sd1 size, with the same judges, the same weights
 and the same images. It times both in turn in one process, measures the peak
 memory of each in a process of its own, prints the table and writes it to
-results/training_step.json. Memory is the peak above weights, gradients and
-optimizers, as Linux counts it; other systems get times alone.
+results/training_step.json. Memory is the peak above weights and optimizers, as
+Linux counts it, and gradients belong to it; other systems get times alone.
 
 The peer is written as public scripts are: each loss is computed on the
 reconstruction, the adaptive weight takes two walks back to the last layer, and
@@ -67,7 +67,6 @@ def ours(state: dict | None = None) -> Callable[[Tensor, Tensor], float]:
     first, second = optimizers(vae, critic)
 
     def run(x: Tensor, noise: Tensor) -> float:
-        first.zero_grad()
         coded = coder(x, noise)
         step = generator_step(
             coder,
@@ -81,9 +80,10 @@ def ours(state: dict | None = None) -> Callable[[Tensor, Tensor], float]:
         )
         step.loss.backward()
         first.step()
-        second.zero_grad()
+        first.zero_grad()
         judge(x, coded.image.detach()).loss.backward()
         second.step()
+        second.zero_grad()
         return step.terms["error"].item()
 
     return run
@@ -116,13 +116,13 @@ def theirs(state: dict | None = None) -> Callable[[Tensor, Tensor], float]:
         )
         loss = others + BETA * posterior.kl().mean()
         loss = loss + ADVERSARIAL * weight * fooled
-        first.zero_grad()
         loss.backward()
         first.step()
+        first.zero_grad()
         critic.requires_grad_(True)
-        second.zero_grad()
         Verdict(critic(x), critic(y.detach())).loss.backward()
         second.step()
+        second.zero_grad()
         return error.item()
 
     return run
@@ -142,7 +142,7 @@ def example(size: int) -> tuple[Tensor, Tensor]:
 def print_peak(which: str, size: int) -> None:
     """Prints the peak memory of one step of this process, in MiB."""
     run = STEPS[which]()
-    run(*example(64))  # gradients and optimizers have their memory now
+    run(*example(64))  # the optimizers have their memory now
     inputs = example(size)
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
