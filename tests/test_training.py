@@ -113,6 +113,28 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(stripes):
     assert not torch.equal(runs[0], runs[2])
 
 
+def test_the_order_of_the_images_is_the_seeds(stripes):
+    """No noise here: what differs between two seeds is the order alone."""
+    runs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(0)
+        ae = Autoencoder((1, 6, 5), latent=2, hidden=16)
+        run(ae, stripes, objective=squared_error, seed=seed)
+        runs.append(weights(ae))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_evaluation_draws_by_its_own_seed_and_not_by_the_callers(stripes):
+    vae = small_vae()
+    found = []
+    for callers, seed in ((1, 0), (2, 0), (1, 5)):
+        torch.manual_seed(callers)
+        found.append(evaluate(vae, stripes.binarized(0), seed=seed))
+    assert found[0] == found[1]
+    assert found[0].distortion != found[2].distortion
+
+
 def test_the_callers_random_state_is_left_alone(stripes):
     vae = small_vae()
     before = torch.get_rng_state()

@@ -51,7 +51,7 @@ def test_one_bit_is_black_and_white(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])
-@pytest.mark.parametrize("grey", [0, 1000, 32896, 65535])
+@pytest.mark.parametrize("grey", [0, 1000, 32896, 199 * 257, 65535])
 def test_sixteen_bits_keep_their_brightness(tmp_path, ending, grey):
     path = saved(tmp_path / f"x.{ending}", flat(grey, np.uint16))
     assert colour_of(path) == [round(grey / 257)] * 3
