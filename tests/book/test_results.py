@@ -99,3 +99,12 @@ def test_what_is_drawn_of_photographs_is_like_their_codes_and_the_prior_not():
     assert abs(codes["drawn"] - codes["unseen"]) < 0.1
     assert abs(codes["prior"]) < 0.1 < codes["unseen"]
     assert found["error"] < 0.5
+
+
+@pytest.mark.parametrize("size", ["128", "256"])
+def test_a_training_step_is_leaner_than_around_diffusers(size):
+    entry = table("training_step")["table"][size]
+    assert entry["memory_ratio"] <= 0.8
+    assert entry["time_ratio"] <= 0.9
+    ours, theirs = entry["ours"]["error"], entry["theirs"]["error"]
+    assert abs(ours / theirs - 1) < 1e-5  # the same step
