@@ -200,6 +200,24 @@ def show(entry: dict) -> None:
         head = " " * len(head)
 
 
+def finish(path: Path, command: str, table: dict, *, write: bool) -> None:
+    """Prints on what machine a table was made, and keeps both."""
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "diffusers": version("diffusers"),
+    }
+    print(machine)
+    if write:
+        path.parent.mkdir(exist_ok=True)
+        content = {"command": command, "machine": machine, "table": table}
+        path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        print(f"Written to {path.name}.")
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -256,20 +274,7 @@ def main() -> None:
         entry = row(coders, "decode", size, "float32", 1)
         table[f"decode_large_{size}"] = entry
         show(entry)
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "diffusers": version("diffusers"),
-    }
-    print(machine)
-    if not chosen.no_write:
-        RESULTS.parent.mkdir(exist_ok=True)
-        content = {"command": COMMAND, "machine": machine, "table": table}
-        RESULTS.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        print(f"Written to {RESULTS.name}.")
+    finish(RESULTS, COMMAND, table, write=not chosen.no_write)
 
 
 if __name__ == "__main__":

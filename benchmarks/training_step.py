@@ -15,20 +15,18 @@ one ``backward`` goes through everything.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.sd_vae import diffusers_model, status
+from benchmarks.sd_vae import diffusers_model, finish, status
 from vae_course.sd import AutoencoderKL
 from vae_course.sd.critics import (
     Judge,
@@ -211,18 +209,7 @@ def main() -> None:
     for size in chosen.sizes:
         table[str(size)] = entry = row(size, chosen.repeats, state)
         print(entry, flush=True)
-    machine = {
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": version("torch"),
-        "diffusers": version("diffusers"),
-    }
-    print(machine)
-    if not chosen.no_write:
-        RESULTS.parent.mkdir(exist_ok=True)
-        content = {"command": COMMAND, "machine": machine, "table": table}
-        RESULTS.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        print(f"Written to {RESULTS.name}.")
+    finish(RESULTS, COMMAND, table, write=not chosen.no_write)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -92,17 +93,18 @@ def _printed(cells: list[NotebookNode]) -> Iterator[str]:
 
 
 def find_browser(named: str | None = None) -> str:
-    """The browser's program.
+    """The browser's program: as named, or VAE_COURSE_BROWSER, or one found.
 
     Raises:
         CensusError: there is none.
     """
+    named = named or os.environ.get("VAE_COURSE_BROWSER")
     for name in [named] if named else BROWSERS:
         if found := shutil.which(name):
             return found
     raise CensusError(
-        "Heights are measured in a browser, and none was found. Install "
-        "Chromium, or name another with --browser."
+        "Pages are shown by Chromium, and none was found. Install it, or name "
+        "another in VAE_COURSE_BROWSER."
     )
 
 

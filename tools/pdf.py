@@ -10,8 +10,6 @@ there is one, otherwise to the published page. Headings become bookmarks.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from io import BytesIO
@@ -33,7 +31,7 @@ from pypdf.generic import (
 )
 
 from tools.address import ROOT, address
-from tools.census import BROWSERS
+from tools.census import CensusError, find_browser
 
 SITE = ROOT / "_build" / "html"
 OUT = ROOT / "_build" / "pdf"
@@ -130,22 +128,6 @@ def contents(toc: Path) -> tuple[list[str], list[str]]:
     answers = [page for page in pages if page.startswith(SOLUTIONS)]
     rest = [page for page in pages if page not in answers]
     return rest + answers, [c for c in chapters if c not in answers]
-
-
-def find_browser() -> str:
-    """The browser's program.
-
-    Raises:
-        PdfError: there is none.
-    """
-    named = os.environ.get("VAE_COURSE_BROWSER")
-    for name in [named] if named else BROWSERS:
-        if found := shutil.which(name):
-            return found
-    raise PdfError(
-        "Pages are printed by Chromium, and none was found. Install it, or "
-        "name another in VAE_COURSE_BROWSER."
-    )
 
 
 def printed(browser: Browser, site: Path, name: str, before: int) -> Part:
@@ -304,7 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
                 browser, options.site, options.toc, options.out
             ):
                 print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    except PdfError as error:
+    except (CensusError, PdfError) as error:
         sys.exit(str(error))
 
 
