@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 export OMP_NUM_THREADS := 1
 
 .PHONY: help book test quick notebooks chapter census pdf colab links address \
-  lab serve clean
+  lowest mutants lab serve clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -27,6 +27,8 @@ help:
 	@echo "                 NAMES=\"01 02\" chooses some"
 	@echo "make colab       run the notebooks beside Colab's older packages;"
 	@echo "                 NAMES=\"03\" chooses; 6 GB and minutes the first time"
+	@echo "make lowest      run the tests beside the oldest packages that are"
+	@echo "                 allowed; 6 GB and minutes the first time"
 	@echo "make chapter     begin a chapter: NAME=hierarchies TITLE=\"Hierarchies\""
 	@echo "make census      count what the notebooks and their pages are made of"
 	@echo "make links       ask whether the links to other sites still lead there"
@@ -63,6 +65,9 @@ notebooks: $(INSTALLED)
 
 colab: $(INSTALLED)
 	$(BIN)/python -m tools.colab $(NAMES)
+
+lowest: $(INSTALLED)
+	$(BIN)/python -m tools.lowest
 
 chapter: $(INSTALLED)
 	$(BIN)/python -m tools.chapter "$(NAME)" "$(TITLE)"

@@ -253,6 +253,15 @@ def test_no_images_is_an_error_that_says_so(stripes):
         evaluate(vae, torch.zeros(0, 1, 6, 5))
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_batch_of_no_images_is_refused_in_words(size):
+    vae, images = small_vae(), torch.rand(4, 1, 6, 5)
+    with pytest.raises(ValueError, match=f"batch_size={size}"):
+        train(vae, images, epochs=1, batch_size=size, progress=False)
+    with pytest.raises(ValueError, match=f"batch_size={size}"):
+        evaluate(vae, images, batch_size=size)
+
+
 def test_beta_zero_buys_distortion_with_rate(stripes):
     free, strict = small_vae(), small_vae()
     run(free, stripes, epochs=40, lr=1e-2, beta=0.0)

@@ -21,7 +21,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from nbformat import NotebookNode
 
 from tools.address import ROOT, address
 from tools.notebooks import NOTEBOOKS, THREADS, chosen, execute, write_text
+from tools.room import RoomError, furnish
 from tools.tidying import NotebookError
 
 COMMAND = "python -m tools.colab"
@@ -56,7 +56,7 @@ COLAB = {
 }
 
 
-class ColabError(RuntimeError):
+class ColabError(RoomError):
     """What stands in the way of a run, and what to do."""
 
 
@@ -80,19 +80,10 @@ def make_room(room: Path, packages: dict[str, str]) -> Path:
     finds; returns its Python. One that is there already is used again.
 
     Raises:
-        ColabError: pip could not install them.
+        RoomError: pip could not install them.
     """
-    folder = "Scripts" if os.name == "nt" else "bin"
-    python = room.resolve() / "venv" / folder / "python"
     wanted = [f"{name}=={version}" for name, version in packages.items()]
-    installed = room / "installed.json"
-    if not installed.is_file() or json.loads(installed.read_text()) != wanted:
-        print("Installing Colab's packages: minutes, and 6 GB, once.")
-        venv.create(room / "venv", with_pip=True, clear=True)
-        pip = [python, "-m", "pip", "install", "--quiet", *wanted]
-        if subprocess.run(pip).returncode:
-            raise ColabError("pip could not install Colab's packages.")
-        installed.write_text(json.dumps(wanted))
+    python = furnish(room, wanted, "Colab's")
     kernel = room / "jupyter" / "kernels" / KERNEL
     kernel.mkdir(parents=True, exist_ok=True)
     start = [str(python), "-m", "ipykernel_launcher", "-f"]
@@ -237,7 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         notebooks = chosen(options.names)
         python = make_room(options.room, COLAB)
-    except (ColabError, NotebookError) as error:
+    except (RoomError, NotebookError) as error:
         sys.exit(f"\n{error}")
     for path in notebooks:
         print(f"{path.stem}: running", flush=True)

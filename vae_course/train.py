@@ -117,7 +117,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--images",
         metavar="DIR",
-        help="a folder of images; or "
+        help="a folder of images, in files or in WebDataset's shards; or "
         "pets, cifar10, celeba: a set that torchvision fetches",
     )
     add("--out", type=Path, required=True, help="the run's folder")

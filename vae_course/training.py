@@ -158,10 +158,9 @@ def train(
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
-        ValueError: there are no images.
+        ValueError: there are no images, or none in a batch.
     """
-    if len(images) == 0:
-        raise ValueError("There are no images to train on.")
+    _check(images, batch_size, "train")
     device = torch.device(device or best_device())
     model.to(device).train()
     images = images.to(device)
@@ -220,10 +219,9 @@ def evaluate(
     was.
 
     Raises:
-        ValueError: there are no images.
+        ValueError: there are no images, or none in a batch.
     """
-    if len(images) == 0:
-        raise ValueError("There are no images to evaluate on.")
+    _check(images, batch_size, "evaluate")
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -236,6 +234,15 @@ def evaluate(
             sums = sums + _totals(terms).cpu()
     model.train(was_training)
     return _named(terms, sums / len(images))
+
+
+def _check(images, batch_size: int, purpose: str) -> None:
+    if len(images) == 0:
+        raise ValueError(f"There are no images to {purpose} on.")
+    if batch_size < 1:
+        raise ValueError(
+            f"A batch has an image at least, got batch_size={batch_size}."
+        )
 
 
 def _totals(terms: ELBO | Losses) -> Tensor:

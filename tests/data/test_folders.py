@@ -12,6 +12,7 @@ from PIL import Image
 
 from vae_course.data import DataError, folders, open_folder
 from vae_course.data.folders import Crops, stack
+from vae_course.data.shards import Source
 
 
 def photo(path, seed, size=(40, 44), mode="RGB", **options):
@@ -197,7 +198,9 @@ def test_the_index_saves_reading_and_notices_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(
         folders,
         "_examine",
-        lambda path, most: seen.append(path.name) or examine(path, most),
+        lambda source, most: (
+            seen.append(os.path.basename(source.path)) or examine(source, most)
+        ),
     )
     again = open_folder(root, 32, held_out=0.4, index=index)
     assert not seen and again == first
@@ -225,7 +228,9 @@ def test_nonsense_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(DataError, match="There is no image"):
         open_folder(tmp_path, 32)
     (tmp_path / "bad.png").write_text("bad")
-    with pytest.raises(DataError, match="None of the 1 images"):
+    with pytest.raises(
+        DataError, match=r"Nothing that .*bad.png: it is damaged"
+    ):
         open_folder(tmp_path, 32)
     with pytest.raises(ValueError, match="no shorter than a crop"):
         open_folder(tmp_path, 32, shorter=31)
@@ -259,6 +264,6 @@ def test_a_set_that_cannot_be_fetched_says_so(tmp_path, monkeypatch):
 def test_the_middle_is_measured():
     pixels = torch.zeros(3, 6, 8, dtype=torch.uint8)
     pixels[:, 2:4, 3:5] = 255
-    item = folders.Photo("x", "0" * 64, 6, 8)
+    item = folders.Photo(Source("x", "x"), "0" * 64, 6, 8)
     crops = Crops([item], 2, whole=True, _kept={0: pixels})
     assert (crops.crop(0) == 1).all()

@@ -38,6 +38,8 @@ TESTS = {
     "data.images": ["tests/data/test_data.py", "tests/data/test_photos.py"],
     "data.mnist": ["tests/data/test_data.py"],
     "data.photos": ["tests/data/test_photos.py"],
+    "data.folders": ["tests/data/test_folders.py"],
+    "data.shards": ["tests/data/test_shards.py"],
     "theory.conventions": ["tests/theory/test_conventions.py"],
     "theory.gradients": ["tests/theory/test_gradients.py"],
     "theory.linear_gaussian": ["tests/theory"],
@@ -52,6 +54,8 @@ TESTS = {
         "tests/sd/test_real_files.py",
     ],
     "sd.autoencoder": ["tests/sd/test_autoencoder.py"],
+    "show.plotting": ["tests/show/test_plotting.py"],
+    "show.claims": ["tests/show/test_claims.py"],
 }
 
 

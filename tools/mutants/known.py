@@ -95,4 +95,76 @@ KNOWN: list[tuple[str, str, str]] = [
         "@torch.no_grad()\ndef decode(",
         "def decode(",
     ),
+    (
+        "core",
+        "std = torch.exp(0.5 * log_var)",
+        "std = torch.exp(0.5 * log_var.clamp(-4, 4))",
+    ),
+    (
+        "core",
+        "std = torch.exp(0.5 * log_var)",
+        "std = torch.exp(0.5 * log_var).clamp_min(1e-2)",
+    ),
+    ("core", "    if not batch.is_floating_point():", "    if False:"),
+    (
+        "metrics",
+        """            x = images[start : start + batch_size].to(device)
+            total = torch""",
+        """            torch.manual_seed(seed)
+            x = images[start : start + batch_size].to(device)
+            total = torch""",
+    ),
+    (
+        "metrics",
+        """            x = images[start : start + batch_size].to(device)
+            z = vae""",
+        """            torch.manual_seed(seed)
+            x = images[start : start + batch_size].to(device)
+            z = vae""",
+    ),
+    ("training", "return self.each.mean()", "return self.each.nanmean()"),
+    (
+        "training",
+        "    if batch_size < 1:",
+        "    if batch_size < 0:",
+    ),
+    (
+        "data.folders",
+        "return resize(pixels, [shorter], antialias=True)",
+        "return resize(pixels, [shorter], antialias=False)",
+    ),
+    (
+        "data.folders",
+        "return shorter, int(shorter * width / height)",
+        "return shorter, round(shorter * width / height)",
+    ),
+    (
+        "data.folders",
+        'chance = random.Random(f"{self.seed} {epoch} {index}")',
+        'chance = random.Random(f"{epoch} {index}")',
+    ),
+    ("data.folders", "if p.place < held_out]", "if p.place <= held_out]"),
+    (
+        "data.photos",
+        "center_crop(resize(read_image(f), size, antialias=True), size)",
+        "center_crop(resize(read_image(f), size, antialias=False), size)",
+    ),
+    (
+        "data.shards",
+        'Source(f"{shard}/{m.name}", str(shard), m.offset_data, m.size)',
+        'Source(f"{shard}/{m.name}", str(shard), m.offset, m.size)',
+    ),
+    ("sd.autoencoder", "log_var.clamp(-30, 20)", "log_var.clamp(-20, 20)"),
+    ("sd.autoencoder", "log_var.clamp(-30, 20)", "log_var.clamp(-30, 10)"),
+    (
+        "show.plotting",
+        "z = torch.stack([columns, rows], dim=-1)",
+        "z = torch.stack([rows, columns], dim=-1)",
+    ),
+    (
+        "show.plotting",
+        'torch.meshgrid(ticks.flip(0), ticks, indexing="ij")',
+        'torch.meshgrid(ticks, ticks, indexing="ij")',
+    ),
+    ("show.plotting", "vmin=0, vmax=1, ", ""),
 ]

@@ -10,6 +10,7 @@ never lie on both sides.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import random
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from vae_course.data.images import DataError, cache_folder
 from vae_course.data.photos import SUFFIXES, read_image
+from vae_course.data.shards import SUFFIX, Source, members
 
 # A file of more is refused before it is decoded: few bytes may unpack into
 # more memory than there is.
@@ -33,12 +35,17 @@ CACHE_BYTES = 2 * 2**30  # decoded images kept in memory, if all of them fit
 
 
 class Photo(NamedTuple):
-    """A file that can be used."""
+    """An image that can be used."""
 
-    path: str
-    digest: str  # SHA-256 of the file
+    source: Source
+    digest: str  # SHA-256 of its bytes
     height: int
     width: int
+
+    @property
+    def path(self) -> str:
+        """Its name."""
+        return self.source.path
 
     @property
     def place(self) -> float:
@@ -112,7 +119,13 @@ class Crops:
             DataError: the file has gone or changed since the set was opened.
         """
         photo = self.photos[index]
-        pixels = read_image(photo.path)
+        try:
+            content = photo.source.read()
+        except OSError as error:
+            raise DataError(
+                f"{photo.path} cannot be read any more ({error})."
+            ) from error
+        pixels = read_image(photo.path, content=content)
         if tuple(pixels.shape[1:]) != (photo.height, photo.width):
             raise DataError(f"{photo.path} changed while it was in use.")
         return _resized(pixels, self.shorter) if self.shorter else pixels
@@ -164,6 +177,9 @@ def open_folder(
 ) -> Folder:
     """Opens a folder of images, nested or not, of mixed formats.
 
+    Images in shards of WebDataset (:mod:`vae_course.data.shards`) count like
+    files of their own.
+
     Args:
         path: the folder.
         size: side of a crop, in pixels.
@@ -192,17 +208,14 @@ def open_folder(
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder.")
-    files = sorted(
-        f
-        for f in folder.rglob("*")
-        if f.suffix.lower() in SUFFIXES and f.is_file()
-    )
-    if not files:
+    sources, skipped = _sources(folder)
+    if not sources and not skipped:
         raise DataError(
             f"There is no image in {folder}: names should end in one of "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(SUFFIXES)}, or in {SUFFIX} for shards."
         )
-    photos, skipped = _look(files, most_pixels, index and Path(index))
+    photos, unfit = _look(sources, most_pixels, index and Path(index))
+    skipped += unfit
     if shorter is None:
         small = [p for p in photos if min(p.height, p.width) < size]
         photos = [p for p in photos if min(p.height, p.width) >= size]
@@ -215,9 +228,7 @@ def open_folder(
         skipped.sort()
     if not photos:
         first = "; ".join(f"{s.path}: {s.reason}" for s in skipped[:3])
-        raise DataError(
-            f"None of the {len(files)} images in {folder} can be used. {first}"
-        )
+        raise DataError(f"Nothing that {folder} holds can be used. {first}")
     sides = (
         [p for p in photos if p.place >= held_out],
         [p for p in photos if p.place < held_out],
@@ -304,22 +315,37 @@ NAMED: dict[str, Callable[[Path], Path]] = {
 }
 
 
+def _sources(folder: Path) -> tuple[list[Source], list[Skipped]]:
+    """The images that a folder and its shards hold, by name."""
+    sources, skipped = [], []
+    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+        suffix = file.suffix.lower()
+        if suffix in SUFFIXES:
+            sources.append(Source(str(file), str(file)))
+        elif suffix == SUFFIX:
+            try:
+                sources += members(file, SUFFIXES)
+            except (OSError, ValueError) as error:
+                skipped.append(Skipped(str(file), str(error)))
+    return sources, skipped
+
+
 def _look(
-    files: list[Path], most_pixels: int, index: Path | None
+    sources: list[Source], most_pixels: int, index: Path | None
 ) -> tuple[list[Photo], list[Skipped]]:
-    """Reads every file once, several at a time; remembers what it found."""
+    """Reads every image once, several at a time; remembers what it found."""
     known = _read_index(index)
 
-    def look(path: Path) -> list:
+    def look(source: Source) -> list:
         try:
-            stat = path.stat()
-            stamp = [stat.st_size, stat.st_mtime_ns, most_pixels]
+            stat = os.stat(source.file)
+            stamp = [stat.st_size, stat.st_mtime_ns, most_pixels, source.start]
         except OSError as error:
             return [None, f"cannot be read ({error.strerror})"]
-        found = known.get(str(path))
+        found = known.get(source.path)
         if found and found[0] == stamp:
             return found
-        return [stamp, _examine(path, most_pixels)]
+        return [stamp, _examine(source, most_pixels)]
 
     from PIL import Image
 
@@ -327,15 +353,15 @@ def _look(
         # Large files are refused below, with their names.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            results = list(pool.map(look, files))
+            results = list(pool.map(look, sources))
     photos, skipped, remembered = [], [], {}
-    for path, (stamp, found) in zip(files, results, strict=True):
+    for source, (stamp, found) in zip(sources, results, strict=True):
         if stamp is not None:
-            remembered[str(path)] = [stamp, found]
+            remembered[source.path] = [stamp, found]
         if isinstance(found, str):
-            skipped.append(Skipped(str(path), found))
+            skipped.append(Skipped(source.path, found))
         else:
-            photos.append(Photo(str(path), *found))
+            photos.append(Photo(source, *found))
     if index is not None and remembered != known:
         scratch = index.with_name(f".{index.name}.{os.getpid()}")
         scratch.write_text(json.dumps(remembered), encoding="utf-8")
@@ -356,28 +382,31 @@ def _read_index(index: Path | None) -> dict:
         return {}
 
 
-def _examine(path: Path, most_pixels: int) -> list | str:
-    """[digest, height, width] of a file that can be used, or why not."""
+def _examine(source: Source, most_pixels: int) -> list | str:
+    """[digest, height, width] of an image that can be used, or why not."""
     from PIL import Image
 
     try:
-        content = path.read_bytes()
+        content = source.read()
         if not content:
             return "it is empty"
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
         if width * height > most_pixels:
             return (
                 f"{height}×{width} is {width * height / 1e6:.0f} megapixels; "
                 f"more than {most_pixels / 1e6:.0f} are refused"
             )
-        height, width = read_image(path).shape[1:]  # upright now
+        upright = read_image(source.path, content=content)
+        height, width = upright.shape[1:]
     except DataError as error:
         return f"it is damaged ({error.__cause__})"
+    except Image.UnidentifiedImageError:
+        return "it is damaged, or no image of a known kind"
     except Image.DecompressionBombError:
         return f"more than {most_pixels / 1e6:.0f} megapixels are refused"
     except Exception as error:  # Pillow has many kinds for a broken file
-        return f"it is damaged, or no image ({error})"
+        return f"it is damaged ({error})"
     return [hashlib.sha256(content).hexdigest(), height, width]
 
 

@@ -7,6 +7,7 @@ images makes a data set of its own.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -42,7 +43,11 @@ class TooLarge(Exception):
         self.pixels = pixels
 
 
-def read_image(path: str | os.PathLike, most: int | None = None) -> Tensor:
+def read_image(
+    path: str | os.PathLike,
+    most: int | None = None,
+    content: bytes | None = None,
+) -> Tensor:
     """An image file as bytes, (3, H, W), as a viewer would show it.
 
     Turned as its EXIF data says; grey, palette, 16-bit and CMYK images become
@@ -51,6 +56,7 @@ def read_image(path: str | os.PathLike, most: int | None = None) -> Tensor:
     Args:
         path: the file.
         most: pixels to take; None takes as many as Pillow holds for harmless.
+        content: its bytes, where somebody has read them already.
 
     Raises:
         DataError: the file is missing, damaged, or no image; or, without
@@ -63,7 +69,8 @@ def read_image(path: str | os.PathLike, most: int | None = None) -> Tensor:
         with warnings.catch_warnings():
             if most is not None:  # what follows looks at the size itself
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            file = path if content is None else io.BytesIO(content)
+            with Image.open(file) as image:
                 pixels = image.width * image.height
                 if most is not None and pixels > most:
                     raise TooLarge(pixels)
