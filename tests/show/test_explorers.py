@@ -11,11 +11,20 @@ import torch
 from torch import nn
 
 from vae_course.mlp import MLPVAE, Autoencoder
+from vae_course.sd import AutoencoderKL
+from vae_course.sd.autoencoder import Config
 from vae_course.show import explorers
 from vae_course.show.explorers import packing, page, trained
 from vae_course.show.explorers.by_hand import terms
 
-MODULES = ("latent", "reparameterization", "bound", "beta", "noise")
+MODULES = (
+    "latent",
+    "reparameterization",
+    "bound",
+    "beta",
+    "noise",
+    "painting",
+)
 
 
 @pytest.fixture
@@ -162,6 +171,14 @@ def test_a_road_with_other_stops_on_the_way_back_is_refused():
         explorers.noise(given, road(side=6)[1], signal)
 
 
+def patches(side=16):
+    """A model whose code is half as wide as its images, and images."""
+    settings = {"block_out_channels": (8, 16), "layers_per_block": 1}
+    settings |= {"norm_num_groups": 4, "use_quant_conv": False}
+    config = Config(**settings, use_post_quant_conv=False)
+    return AutoencoderKL(config), 2 * torch.rand(9, 3, side, side) - 1
+
+
 @pytest.fixture
 def each(models, digits):
     """One of every kind."""
@@ -173,6 +190,7 @@ def each(models, digits):
             {0.1: models["VAE"], 10.0: models["VAE"]}, digits[0], shown=4
         ),
         "noise": explorers.noise(*road()),
+        "painting": explorers.painting(*patches()),
     }
 
 

@@ -2,41 +2,13 @@
 
 import pytest
 import torch
+from test_explorers import patches
 
 from vae_course.mlp import MLPVAE, Autoencoder
 from vae_course.show import explorers
 from vae_course.show.explorers import packing
 from vae_course.show.explorers.by_hand import terms
 from vae_course.show.explorers.trained import grid
-
-READY = """count => document.querySelectorAll(
-  ".vae-explorer[data-alive]").length === count"""
-
-
-@pytest.fixture
-def shown(chromium, tmp_path):
-    """Shows explorers alone on a page, from disk."""
-    contexts = []
-
-    def show(*all_of_them, width=900, **given):
-        file = tmp_path / "page.html"
-        body = "".join(each.html for each in all_of_them)
-        head = '<!doctype html><html lang="en"><meta charset="utf-8">'
-        file.write_text(f"{head}<title>x</title>{body}", "utf-8")
-        size = {"width": width, "height": 2500}
-        context = chromium.new_context(viewport=size, **given)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.errors = []
-        tab.on("pageerror", lambda e: tab.errors.append(str(e)))
-        tab.goto(file.as_uri())
-        if given.get("java_script_enabled", True):
-            tab.wait_for_function(READY, arg=len(all_of_them))
-        return tab
-
-    yield show
-    for context in contexts:
-        context.close()
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +197,11 @@ def test_without_scripts_the_picture_and_its_words_stay(shown, latent):
 
 def test_a_phone_scrolls_none_of_them_sideways(shown, latent):
     tab = shown(
-        latent, explorers.bound(), explorers.reparameterization(), width=320
+        latent,
+        explorers.bound(),
+        explorers.reparameterization(),
+        explorers.painting(*patches()),
+        width=320,
     )
     assert tab.evaluate("document.documentElement.scrollWidth") <= 320
 

@@ -140,8 +140,8 @@ export function canvas(into, width, height, draw) {
 
 /**
  * Lets a pointer, a finger or the arrow keys lead over a canvas.
- * moved(x, y) gets units of the canvas; stepped(dx, dy) gets −1, 0 or 1, times five
- * with Shift.
+ * moved(x, y, pressed) gets units of the canvas; stepped(dx, dy) gets −1, 0 or 1, times
+ * five with Shift.
  */
 export function lead(area, name, moved, stepped) {
   const element = area.element;
@@ -155,6 +155,7 @@ export function lead(area, name, moved, stepped) {
     moved(
       ((event.clientX - box.left) * scale) / unit,
       ((event.clientY - box.top) * scale) / unit,
+      event.buttons > 0,
     );
   };
   element.addEventListener("pointerdown", (event) => {

@@ -1,4 +1,4 @@
-// Dense networks whose weights came as bytes, w = scale[row] · integer, or exactly.
+// Weights that came as bytes, w = scale[row] · integer, or exactly; and dense networks.
 
 /** Base64 as bytes. */
 export function bytes(text) {
@@ -10,18 +10,21 @@ export function floats(text) {
   return new Float32Array(bytes(text).buffer);
 }
 
+/** The weights of a layer, row by row, and its bias. */
+export function weights({ shape, exact, weight, scale, bias }) {
+  if (exact) return { w: floats(exact), bias: floats(bias) };
+  const integers = new Int8Array(bytes(weight).buffer);
+  const scales = floats(scale);
+  const columns = integers.length / shape[0];
+  const w = Float32Array.from(integers, (n, i) => scales[Math.floor(i / columns)] * n);
+  return { w, bias: floats(bias) };
+}
+
 /** A network from its description: layers with a ReLU between, a sigmoid if asked. */
 export function network({ layers, sigmoid }) {
-  const ready = layers.map(({ shape, exact, weight, scale, bias }) => {
-    const [rows, columns] = shape;
-    const ready_ = { rows, columns, bias: floats(bias), out: new Float32Array(rows) };
-    if (exact) return { ...ready_, w: floats(exact) };
-    const integers = new Int8Array(bytes(weight).buffer);
-    const scales = floats(scale);
-    const w = new Float32Array(rows * columns);
-    for (let r = 0, i = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++, i++) w[i] = scales[r] * integers[i];
-    return { ...ready_, w };
+  const ready = layers.map((layer) => {
+    const [rows, columns] = layer.shape;
+    return { rows, columns, ...weights(layer), out: new Float32Array(rows) };
   });
   return (input) => {
     let x = input;

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import base64
 import copy
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from vae_course.sd.autoencoder import (
+    Attention,
+    Decoder,
+    ResnetBlock,
+    Upsample,
+)
 
 LARGEST = 127  # of a weight in 8 bits; −128 stays unused
 FEW = 4096  # weights of a layer that travel as they are
@@ -20,44 +28,112 @@ def base64_of(values: Tensor) -> str:
     return base64.b64encode(little.tobytes()).decode("ascii")
 
 
-def pack(decoder: nn.Sequential, *, sigmoid: bool) -> dict[str, Any]:
-    """A dense network for ``network.js``: 8 bits a weight, a scale a row.
+def pack(
+    decoder: nn.Sequential | Decoder, *, sigmoid: bool = False
+) -> dict[str, Any]:
+    """A decoder for the page: 8 bits a weight, a scale a row.
 
-    Layers of at most ``FEW`` weights travel exactly.
+    Layers of at most ``FEW`` weights travel exactly, and so do norms and
+    biases. ``network.js`` runs dense ones, ``convolution.js`` those of
+    :class:`~vae_course.sd.autoencoder.Decoder`.
 
     Args:
-        decoder: linear layers with a ReLU between each two of them.
+        decoder: linear layers with a ReLU between each two of them, or the
+            decoder of an :class:`~vae_course.sd.AutoencoderKL`.
         sigmoid: whether the page applies one to the last layer's outputs, as
-            for Bernoulli pixels.
+            for Bernoulli pixels; for dense ones alone.
 
     Raises:
         ValueError: there is another kind of layer.
     """
-    layers = []
-    for linear in linears(decoder):
-        layer = {
-            "shape": list(linear.weight.shape),
-            "bias": base64_of(linear.bias.float()),
+    if isinstance(decoder, Decoder):
+        return {
+            "channels": decoder.conv_in.in_channels,
+            "steps": [
+                *_steps(decoder.conv_in),
+                *_steps(decoder.mid_block.resnets[0]),
+                *_steps(decoder.mid_block.attentions[0]),
+                *_steps(decoder.mid_block.resnets[1]),
+                *chain.from_iterable(
+                    map(_steps, chain.from_iterable(decoder.up_blocks))
+                ),
+                _norm(decoder.conv_norm_out, silu=True),
+                *_steps(decoder.conv_out),
+            ],
         }
-        if linear.weight.numel() <= FEW:
-            layer["exact"] = base64_of(linear.weight.float())
-        else:
-            integers, scale = _rounded(linear.weight)
-            layer["weight"] = base64_of(integers)
-            layer["scale"] = base64_of(scale.float())
-        layers.append(layer)
+    layers = [_weights(linear) for linear in linears(decoder)]
     return {"layers": layers, "sigmoid": sigmoid}
 
 
-def as_packed(decoder: nn.Sequential) -> nn.Sequential:
-    """The same network with the weights that the page will have."""
+def _steps(layer: nn.Module | None) -> list[dict[str, Any]]:
+    """What ``convolution.js`` does for a layer of such a decoder."""
+    match layer:
+        case None:
+            return []
+        case nn.Conv2d():
+            return [{"kind": "convolution", **_weights(layer)}]
+        case Upsample():
+            return [{"kind": "doubled"}, *_steps(layer.conv)]
+        case ResnetBlock():
+            inside = [
+                _norm(layer.norm1, silu=True),
+                *_steps(layer.conv1),
+                _norm(layer.norm2, silu=True),
+                *_steps(layer.conv2),
+            ]
+            beside = _steps(layer.conv_shortcut)
+            return [{"kind": "residual", "inside": inside, "beside": beside}]
+        case Attention():
+            parts = {
+                "query": layer.to_q,
+                "key": layer.to_k,
+                "value": layer.to_v,
+                "after": layer.to_out[0],
+            }
+            step = {name: _weights(part) for name, part in parts.items()}
+            before = _norm(layer.group_norm, silu=False)
+            return [{"kind": "attention", "before": before, **step}]
+    raise ValueError(f"The page cannot run {type(layer).__name__}.")
+
+
+def _norm(norm: nn.GroupNorm, silu: bool) -> dict[str, Any]:
+    return {
+        "kind": "norm",
+        "groups": norm.num_groups,
+        "eps": norm.eps,
+        "scale": base64_of(norm.weight.float()),
+        "shift": base64_of(norm.bias.float()),
+        "silu": silu,
+    }
+
+
+def _weights(layer: nn.Linear | nn.Conv2d) -> dict[str, Any]:
+    """A layer's weights, exactly or in 8 bits, and its bias."""
+    described = {
+        "shape": list(layer.weight.shape),
+        "bias": base64_of(layer.bias.float()),
+    }
+    if layer.weight.numel() <= FEW:
+        return {**described, "exact": base64_of(layer.weight.float())}
+    integers, scale = _rounded(layer.weight)
+    return {
+        **described,
+        "weight": base64_of(integers),
+        "scale": base64_of(scale.float()),
+    }
+
+
+def as_packed(decoder: nn.Module) -> nn.Module:
+    """The same decoder with the weights that the page will have."""
     twin = copy.deepcopy(decoder)
-    for linear in linears(twin):
-        if linear.weight.numel() <= FEW:
+    for layer in twin.modules():
+        if not isinstance(layer, nn.Linear | nn.Conv2d):
             continue
-        integers, scale = _rounded(linear.weight)
+        if layer.weight.numel() <= FEW:
+            continue
+        integers, scale = _rounded(layer.weight)
         rounded = integers.float() * scale[:, None].float()
-        linear.weight.data.copy_(rounded)
+        layer.weight.data.copy_(rounded.view_as(layer.weight))
     return twin
 
 
@@ -111,7 +187,7 @@ def linears(decoder: nn.Sequential) -> list[nn.Linear]:
 
 def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Integers in 8 bits, (rows, columns), and the scale of each row."""
-    weight = weight.detach().cpu()
+    weight = weight.detach().cpu().flatten(1)
     largest = weight.abs().amax(dim=1).clamp_min(1e-12)
     scale = (largest / LARGEST).float()
     integers = (weight / scale[:, None]).round().clamp(-LARGEST, LARGEST)
@@ -119,7 +195,7 @@ def _rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pack_pictures(images: Tensor) -> str:
-    """Grey images (N, 1, H, W) in [0, 1], a byte a pixel."""
+    """Images (N, C, H, W) in [0, 1], a byte a value."""
     return base64_of((255 * images.clamp(0, 1)).round().to(torch.uint8))
 
 
