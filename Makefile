@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 export OMP_NUM_THREADS := 1
 
 .PHONY: help book test quick notebooks chapter census pdf colab links address \
-  lowest mutants lab serve clean
+  lighthouse lowest mutants lab serve clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -31,6 +31,7 @@ help:
 	@echo "                 allowed; 6 GB and minutes the first time"
 	@echo "make chapter     begin a chapter: NAME=hierarchies TITLE=\"Hierarchies\""
 	@echo "make census      count what the notebooks and their pages are made of"
+	@echo "make lighthouse  ask Lighthouse about some pages; needs Node and lighthouse"
 	@echo "make links       ask whether the links to other sites still lead there"
 	@echo "make address     change the public address everywhere: URL=https://..."
 	@echo "make clean       remove what was built; .venv stays"
@@ -80,6 +81,9 @@ pdf: book
 
 census: book
 	$(BIN)/python -m tools.census --pages _build/html
+
+lighthouse: book
+	$(BIN)/python -m tools.lighthouse
 
 address:
 	$(PYTHON) -m tools.address "$(URL)"
