@@ -9,6 +9,9 @@ forward and backward through the whole autoencoder. Memory is the peak above
 the weights, their gradients and the input, as Linux counts it, and above what
 a model keeps between calls (ours: 36 MiB of doubled kernels, unless it is
 trained); other systems get times alone.
+
+A run that was stopped goes on where it was: each row waits in _build, and
+counts on the same machine with the same packages.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,7 +33,9 @@ from torch import Tensor
 
 from vae_course.sd import PRESETS, AutoencoderKL, strips
 
-RESULTS = Path(__file__).parent.parent / "results" / "sd_vae.json"
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results" / "sd_vae.json"
+WAITING = ROOT / "_build" / "sd_vae.jsonl"  # rows of a run that is not done
 COMMAND = "python -m benchmarks.sd_vae"
 LARGE = 1024
 CODERS = ("theirs", "last", "ours", "strips", "tiles")
@@ -153,8 +159,20 @@ def relative(a: Tensor, b: Tensor) -> float:
     return ((a - b).norm() / b.norm()).item()
 
 
-def row(coders: dict, task: str, size: int, dtype: str, repeats: int) -> dict:
+@lru_cache(maxsize=1)
+def coders_for(names: tuple[str, ...], task: str, dtype: str) -> dict:
+    """The same weights behind each of these names."""
+    torch.manual_seed(0)
+    state = diffusers_model().state_dict()
+    kind = getattr(torch, dtype)
+    return {name: coder(name, task, kind, state) for name in names}
+
+
+def row(
+    names: tuple[str, ...], task: str, size: int, dtype: str, repeats: int
+) -> dict:
     """One line of the table: the ratios are to the first of the coders."""
+    coders = coders_for(names, task, dtype)
     x = example(task, size, getattr(torch, dtype))
     seconds = in_turn(coders, x, repeats)
     memory = {name: peak(name, task, size, dtype) for name in coders}
@@ -200,9 +218,9 @@ def show(entry: dict) -> None:
         head = " " * len(head)
 
 
-def finish(path: Path, command: str, table: dict, *, write: bool) -> None:
-    """Prints on what machine a table was made, and keeps both."""
-    machine = {
+def machine() -> dict:
+    """What a measurement depends on, beside the code."""
+    return {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -210,10 +228,28 @@ def finish(path: Path, command: str, table: dict, *, write: bool) -> None:
         "torch": version("torch"),
         "diffusers": version("diffusers"),
     }
-    print(machine)
+
+
+def measured(name: str, repeats: int, how: tuple) -> dict:
+    """A row that waits from a run before this one, or else a new one."""
+    here = {"row": name, "repeats": repeats, "machine": machine()}
+    lines = WAITING.read_text("utf-8") if WAITING.is_file() else ""
+    for line in map(json.loads, lines.splitlines()):
+        if here.items() <= line.items():
+            return line["entry"]
+    entry = row(*how)
+    WAITING.parent.mkdir(exist_ok=True)
+    with WAITING.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(here | {"entry": entry}) + "\n")
+    return entry
+
+
+def finish(path: Path, command: str, table: dict, *, write: bool) -> None:
+    """Prints on what machine a table was made, and keeps both."""
+    print(machine())
     if write:
         path.parent.mkdir(exist_ok=True)
-        content = {"command": command, "machine": machine, "table": table}
+        content = {"command": command, "machine": machine(), "table": table}
         path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         print(f"Written to {path.name}.")
 
@@ -246,35 +282,24 @@ def main() -> None:
         which, task, size, dtype = chosen.peak
         print_peak(which, task, int(size), getattr(torch, dtype))
         return
-    torch.manual_seed(0)
-    state = diffusers_model().state_dict()
+    few = (*PEERS, "ours")
+    jobs = [
+        (few, task, dtype, chosen.sizes, chosen.repeats)
+        for dtype in ("float32", "bfloat16")
+        for task in ("encode", "decode")
+    ]
+    jobs.append((few, "step", "float32", chosen.steps, chosen.repeats))
+    jobs.append((CODERS, "decode", "float32", chosen.large, 1))
     table = {}
-    for dtype in ("float32", "bfloat16"):
-        for task in ("encode", "decode"):
-            coders = {
-                name: coder(name, task, getattr(torch, dtype), state)
-                for name in (*PEERS, "ours")
-            }
-            for size in chosen.sizes:
-                entry = row(coders, task, size, dtype, chosen.repeats)
-                table[f"{task}_{size}_{dtype}"] = entry
-                show(entry)
-    coders = {
-        name: coder(name, "step", torch.float32, state)
-        for name in (*PEERS, "ours")
-    }
-    for size in chosen.steps:
-        entry = row(coders, "step", size, "float32", chosen.repeats)
-        table[f"step_{size}_float32"] = entry
-        show(entry)
-    coders = {
-        name: coder(name, "decode", torch.float32, state) for name in CODERS
-    }
-    for size in chosen.large:
-        entry = row(coders, "decode", size, "float32", 1)
-        table[f"decode_large_{size}"] = entry
-        show(entry)
+    for names, task, dtype, sizes, repeats in jobs:
+        for size in sizes:
+            name = f"{task}_{size}_{dtype}"
+            name = name if names == few else f"{task}_large_{size}"
+            how = names, task, size, dtype, repeats
+            table[name] = measured(name, repeats, how)
+            show(table[name])
     finish(RESULTS, COMMAND, table, write=not chosen.no_write)
+    WAITING.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
