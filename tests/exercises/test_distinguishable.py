@@ -4,14 +4,17 @@ A name is given for what an attempt computes. That is only fair where the
 trials tell the mistakes of an exercise apart, whatever the random inputs.
 """
 
+import dataclasses
 import functools
+import math
 
 import pytest
 
 from vae_course.exercises import registry
+from vae_course.exercises.engine.checking import examine
 from vae_course.exercises.engine.recognising import alike, outcomes_of
 from vae_course.exercises.engine.sandbox import Sandbox
-from vae_course.exercises.exercise import as_tuple
+from vae_course.exercises.exercise import Trial, as_tuple
 
 SLOW = {"2.9"}  # trains each mistake; its seeds are varied less
 EXERCISES = registry.all_exercises()
@@ -60,3 +63,17 @@ def test_a_mistake_made_upon_the_solution_is_that_mistake(exercise):
                 assert any(
                     alike(trials, each, found) for each in known[mistake.name]
                 ), mistake.name
+
+
+def test_a_number_in_the_place_of_a_yes_or_no_ends_no_check():
+    """There is no distance between them, and nothing to raise either."""
+    known = registry.find("1.2")
+    mistake = dataclasses.replace(
+        known.mistakes[0], wrong=lambda: math.nan, also=()
+    )
+    trial = Trial({}, {"yes": True}, lambda attempt: {"yes": attempt()})
+    exercise = dataclasses.replace(
+        known, number="0.0", trials=lambda: [trial], mistakes=(mistake,)
+    )
+    verdict = examine(exercise, (lambda: math.nan,), trusted=True)
+    assert verdict.mistakes == (mistake,)

@@ -142,7 +142,10 @@ def _distance(one: Any, other: Any) -> float | None:
         )
     except (TypeError, ValueError, RuntimeError):  # words, or ragged lists
         return None
-    if first.shape != second.shape or first.dtype == torch.bool:
+    if first.shape != second.shape or torch.bool in (
+        first.dtype,
+        second.dtype,
+    ):
         return None
     apart = (first - second).abs()
     apart = apart[apart.isfinite()]
