@@ -91,6 +91,8 @@ def _anatomy(
         )
     model.eval()
     trains = _trains(model, x)
+    leaf = x.clone().requires_grad_()
+    back = decode(encode(leaf)).sum()
     with torch.no_grad():
         code = encode(x)
         first, _, again = decode(code), decode(encode(other)), decode(code)
@@ -110,7 +112,15 @@ def _anatomy(
         FREE: not torch.equal(code, code.round()) and _free(model, x, latent),
         BENDS: bool(bend > 1e-4 * turned),
         TRAINS: trains,
+        # No demands of their own: they tell one mistake from another.
+        "the way back": back.requires_grad and _reaches(back, leaf),
+        "whole numbers": torch.equal(code, code.round()),
     }
+
+
+def _reaches(back: Tensor, leaf: Tensor) -> bool:
+    (gradient,) = torch.autograd.grad(back, leaf, allow_unused=True)
+    return gradient is not None and bool((gradient != 0).any())
 
 
 def _or_none(task: Callable) -> Tensor | None:
@@ -215,6 +225,23 @@ class _NormalisedCode(NonlinearAutoencoder):
 class _ClampedCode(NonlinearAutoencoder):
     def encode(self, x):
         return super().encode(x).clamp(-3, 3)
+
+
+class _RoundedCode(NonlinearAutoencoder):
+    def encode(self, x):
+        code = super().encode(x)
+        return code + (code.round() - code).detach()  # with a gradient
+
+
+class _RoundedOff(NonlinearAutoencoder):
+    def encode(self, x):
+        return super().encode(x).round()
+
+
+class _Spare(NonlinearAutoencoder):
+    def __init__(self, image_shape, latent):
+        super().__init__(image_shape, latent)
+        self.spare = nn.Linear(latent, latent)
 
 
 class _CentredCode(NonlinearAutoencoder):
@@ -386,6 +413,21 @@ without encoder.""",
             "an activation after each layer looks tidy. After the last one "
             "it takes away room that the code needs.",
             also=(_TanhCode, _ReluCode, _ClampedCode, _NormalisedCode),
+        ),
+        Mistake(
+            "a rounded code",
+            _RoundedCode,
+            "Your codes are whole numbers: between 0 and 1 there is nothing.",
+            "whole numbers are cheap to store. What they cost is the slope, "
+            "and with it the training.",
+            also=(_RoundedOff,),
+        ),
+        Mistake(
+            "parameters without a gradient",
+            _Spare,
+            "Some of your parameters never get a gradient: they are frozen, "
+            "or have no part in what the model computes.",
+            "a layer that was tried and left out stays in `__init__`.",
         ),
         Mistake(
             "a code of the whole batch",

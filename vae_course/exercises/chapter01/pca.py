@@ -60,8 +60,21 @@ def _point_clouds() -> Iterator[dict]:
             x = torch.randn(n, p, dtype=dtype) * spread @ basis
             x = x + 20 * torch.randn(p, dtype=dtype)
             yield {"x": x, "components": k}
-    yield {"x": torch.tensor([[2.0, -1.0, 5.0]]), "components": 1}
+    # Two images are the fewest that vary; of one there is no variance.
+    yield {
+        "x": torch.tensor([[2.0, -1.0, 5.0], [4.0, 0.5, 5.0]]),
+        "components": 1,
+    }
     yield {"x": torch.tensor([[2.0], [-1.0], [7.0]]), "components": 1}
+
+
+def _directions(x: Tensor) -> Tensor:
+    """The right singular vectors of x as it is, one a row."""
+    return torch.linalg.svd(x, full_matrices=False)[2]
+
+
+def _onto(x: Tensor, directions: Tensor) -> Tensor:
+    return x @ directions.T @ directions
 
 
 def _left_vectors(x: Tensor, components: int) -> Tensor:
@@ -123,6 +136,7 @@ autoencoder, trained well, ends in this very subspace.""",
             "the singular value decomposition never complains. It finds the "
             "best subspace through the origin, and PCA's goes through the "
             "mean.",
+            also=(lambda x, k: x.mean(dim=0) + _onto(x, _directions(x)[:k]),),
         ),
         Mistake(
             "directions of data that is not centred",
@@ -134,6 +148,27 @@ autoencoder, trained well, ends in this very subspace.""",
             "the mean is subtracted and added in the last line, where the "
             "formula shows it; the decomposition one line above got the "
             "images as they were.",
+        ),
+        Mistake(
+            "what is projected is not centred",
+            lambda x, k: (
+                x.mean(dim=0) + _onto(x, _directions(x - x.mean(dim=0))[:k])
+            ),
+            "Your directions come from centred data, and what you project "
+            "onto them is not centred.",
+            "`svd(x - mean)` does its subtraction on the way, and leaves `x` "
+            "as it was.",
+            also=(lambda x, k: _onto(x, _directions(x - x.mean(dim=0))[:k]),),
+        ),
+        Mistake(
+            "one mean for all pixels",
+            lambda x, k: (
+                x.mean() + _onto(x - x.mean(), _directions(x - x.mean())[:k])
+            ),
+            "You subtracted one number, the mean of all pixels of all images; "
+            "each pixel has its own, `x.mean(dim=0)`.",
+            "`.mean()` without `dim` is the shortest thing to write, and "
+            "broadcasting takes it everywhere.",
         ),
         Mistake(
             "the mean is not added back",
@@ -169,6 +204,24 @@ autoencoder, trained well, ends in this very subspace.""",
             "some functions return the directions as rows and others as "
             "columns, and a square matrix fits both ways. `eigh` and the "
             "first result of `svd` have columns.",
+        ),
+        Mistake(
+            "columns where rows are meant",
+            lambda x, k: (lambda m, v: m + (x - m) @ v[:, :k] @ v[:, :k].T)(
+                x.mean(dim=0), torch.linalg.svd(x - x.mean(dim=0))[2]
+            ),
+            "You took columns of the third result of `svd`; its rows are the "
+            "principal directions.",
+            "it is called V on paper, where the directions are columns. What "
+            "comes back is V transposed.",
+        ),
+        Mistake(
+            "one component too few",
+            lambda x, k: (
+                lambda m: m + _onto(x - m, _directions(x - m)[: max(0, k - 1)])
+            )(x.mean(dim=0)),
+            "You kept one component less than you were asked for.",
+            "a count from 0 stops one before the number that is written.",
         ),
         Mistake(
             "whitening",
