@@ -74,6 +74,12 @@ than a fifth.""",
             "28 is the number that is written down.",
         ),
         Mistake(
+            "the inverse",
+            784 * math.log(2) / 98,
+            "Your fraction stands on its head: this is dimensions per bit.",
+            "“per” says what is below, and the words come in another order.",
+        ),
+        Mistake(
             "the common logarithm",
             98 / 784 / math.log10(2),
             "You divided by the logarithm of 2 to the base 10; nats go with "

@@ -65,7 +65,7 @@ def _pictures() -> Iterator[dict[str, Tensor]]:
         }
 
 
-def _kept_from_zero(eps: float, clamp: bool) -> Callable:
+def kept_from_zero(eps: float, clamp: bool) -> Callable:
     """The logarithm of a probability that cannot be 0."""
 
     def distortion(logits: Tensor, x: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ since log(1 + exp(−|a|)) never overflows.
             "limit of 100 in `binary_cross_entropy` makes the infinity go "
             "away, and the truth with it. Work on logits instead.",
             also=tuple(
-                _kept_from_zero(eps, clamp)
+                kept_from_zero(eps, clamp)
                 for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
                 for clamp in (True, False)
             ),

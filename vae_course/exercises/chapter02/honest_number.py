@@ -79,7 +79,7 @@ class _LinearVAE(MLPVAE):
 
 
 def _honest_trials() -> Iterator[Trial]:
-    for images, batch_size in ((2001, 250), (1500, 64), (1000, 625)):
+    for images, batch_size in ((2001, 250), (1500, 26), (1000, 625)):
         vae = _LinearVAE()
         train = torch.randn(1700, 1, 1, 3)
         test = 1.5 * torch.randn(images, 1, 1, 3)
@@ -114,10 +114,12 @@ def _evaluation(
     attempt: Callable, vae: _LinearVAE, *arguments
 ) -> dict[str, float]:
     nats = a_number(attempt(vae, *arguments))
+    times = vae.encoded / len(arguments[1])
+    # What is allowed is one and the same, or it would hide other mistakes.
     return {
         "nats per image": nats,
-        "images encoded at a time": float(vae.largest),
-        "times that each image was encoded": vae.encoded / len(arguments[1]),
+        "images encoded at a time": float(max(vae.largest, arguments[2])),
+        "times that each image was encoded": max(times, 3.0),
     }
 
 
@@ -206,6 +208,44 @@ batches' means counts each image of a small last batch too much.""",
             "the reconstruction error is what one sees in the pictures.",
         ),
         Mistake(
+            "the distortion is forgotten",
+            lambda vae, train, test, size: _summed(
+                vae, test, size, lambda vae, x: elbo(vae, x).rate
+            ),
+            "You left out the distortion: this is the rate alone, the price "
+            "of the code without that of the image.",
+            "the second of two numbers is taken, and the first is lost.",
+        ),
+        Mistake(
+            "the sum of the batches' means",
+            lambda vae, train, test, size: sum(
+                elbo(vae, x).loss.item() for x in test.split(size)
+            ),
+            "You added the batches' means and never divided; and a sum of "
+            "means cannot be divided right any more, as the last batch is "
+            "smaller.",
+            "`.loss` is a mean already, so it looks finished.",
+        ),
+        Mistake(
+            "divided twice",
+            lambda vae, train, test, size: (
+                sum(elbo(vae, x).loss.item() for x in test.split(size))
+                / len(test)
+            ),
+            "You divided twice: each `.loss` is a mean over its batch, and "
+            "you divided their sum by the number of images once more.",
+            "the sum over a batch and its mean differ by one call.",
+        ),
+        Mistake(
+            "divided by the number of training images",
+            lambda vae, train, test, size: (
+                _summed(vae, test, size, _both_halves) * len(test) / len(train)
+            ),
+            "You added up the test images and divided by the number of "
+            "training images.",
+            "both sets are at hand, and the two names differ by a word.",
+        ),
+        Mistake(
             "the sign",
             lambda vae, train, test, size: (
                 -_summed(vae, test, size, _both_halves)
@@ -236,6 +276,17 @@ batches' means counts each image of a small last batch too much.""",
             lambda vae, train, test, size: elbo(vae, test[:size]).loss.item(),
             "You measured a single batch; all test images count.",
             "one batch is quick, and its number lies close by.",
+        ),
+        Mistake(
+            "chunk for split",
+            lambda vae, train, test, size: (
+                torch.cat([_both_halves(vae, x) for x in test.chunk(size)])
+                .mean()
+                .item()
+            ),
+            "You made as many batches as there should be images in one: "
+            "`split` takes the size of a part, `chunk` takes their number.",
+            "both cut a tensor into parts, and take one number.",
         ),
         Mistake(
             "all images at once",

@@ -118,6 +118,24 @@ D).""",
             "one they do not.",
         ),
         Mistake(
+            "mixed before encoding",
+            lambda vae, a, b, steps: reconstruct(vae, _fade(a, b, steps)),
+            "You mixed the pixels and reconstructed the mixtures: encode "
+            "before mixing, not after.",
+            "the model does take part in it. But it is shown double "
+            "exposures, which it has never seen.",
+        ),
+        Mistake(
+            "the first image is missing",
+            lambda vae, a, b, steps: _along(
+                vae, a, b, torch.arange(1, steps + 1) / steps
+            ),
+            "Your first image is one step on its way already; it should be "
+            "the reconstruction of a.",
+            "counted from 1, i / steps does reach the end, and skips the "
+            "beginning.",
+        ),
+        Mistake(
             "the last image is missing",
             lambda vae, a, b, steps: _along(
                 vae, a, b, torch.arange(steps) / steps

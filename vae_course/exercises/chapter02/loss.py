@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,12 +12,14 @@ from torch.nn import functional as F
 from vae_course.exercises.chapter02.distortion import (
     bernoulli_distortion,
     bernoulli_of_torch,
+    kept_from_zero,
 )
 from vae_course.exercises.chapter02.rate import gaussian_kl, kl_of_torch
 from vae_course.exercises.exercise import (
     Exercise,
     Mistake,
     after,
+    before,
     trials_against,
 )
 
@@ -77,6 +79,15 @@ def _batches() -> Iterator[dict[str, Tensor]]:
             "log_var": torch.linspace(1, 4, images, dtype=dtype)[:, None]
             * torch.randn(images, latent, dtype=dtype),
         }
+
+
+def _with_distortion(distortion: Callable) -> Callable:
+    """The loss with another distortion of each image."""
+
+    def loss(logits, x, mean, log_var):
+        return (distortion(logits, x) + gaussian_kl(mean, log_var)).mean()
+
+    return loss
 
 
 LOSS = Exercise(
@@ -250,6 +261,64 @@ people's losses.""",
             "its codes away from the prior, without end.",
             "the bound is log-likelihood minus KL. When the sign of the "
             "first is turned to make a loss, the second has to turn with it.",
+        ),
+        Mistake(
+            "log σ read as log σ²",
+            lambda logits, x, mean, log_var: vae_loss(
+                logits, x, mean, 2 * log_var
+            ),
+            "You took log_var for log σ: your σ² is exp(2 log_var), the "
+            "square of the variance.",
+            "some programs let the encoder return log σ and others log σ², "
+            "and the name seldom says which.",
+            upon=before(lambda logits, x, mean, v: (logits, x, mean, 2 * v)),
+        ),
+        Mistake(
+            "sigmoid twice",
+            lambda logits, *others: vae_loss(logits.sigmoid(), *others),
+            "The sigmoid was applied twice: once by you, and once inside the "
+            "function that takes logits. No pixel can then be surer than "
+            "0.73.",
+            "decoders often end in a sigmoid, and `…_with_logits` brings one "
+            "of its own.",
+            upon=before(lambda logits, *others: (logits.sigmoid(), *others)),
+        ),
+        Mistake(
+            "a probability kept from zero",
+            _with_distortion(
+                lambda logits, x: (
+                    F.binary_cross_entropy(
+                        logits.sigmoid(), x, reduction="none"
+                    )
+                    .flatten(1)
+                    .sum(dim=1)
+                )
+            ),
+            "It is right for small logits; for large ones the cost of a wrong "
+            "pixel stops growing, and with it the gradient stops.",
+            "a small number inside the logarithm, a clamp, or torch's own "
+            "limit of 100 in `binary_cross_entropy` makes the infinity go "
+            "away, and the truth with it. Work on logits instead.",
+            also=tuple(
+                _with_distortion(kept_from_zero(eps, clamp))
+                for eps in (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
+                for clamp in (True, False)
+            ),
+        ),
+        Mistake(
+            "divided by the pixels, too",
+            lambda logits, x, mean, log_var: (
+                vae_loss(logits, x, mean, log_var) / x[0].numel()
+            ),
+            "You divided the whole loss by the number of pixels: the balance "
+            "is right, and the number is nats per pixel.",
+            "it makes losses of images of different sizes comparable. Only "
+            "say so, and use it nowhere else.",
+            upon=lambda solution: (
+                lambda logits, x, *others: (
+                    solution(logits, x, *others) / x[0].numel()
+                )
+            ),
         ),
         Mistake(
             "not averaged",

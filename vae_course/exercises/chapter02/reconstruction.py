@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vae_course.exercises.engine.results import a_tensor
-from vae_course.exercises.exercise import Exercise, Mistake, Trial
+from vae_course.exercises.exercise import Exercise, Mistake, Trial, after
 from vae_course.mlp import MLPVAE
 
 
@@ -140,6 +140,22 @@ every time and the clearest view of what the code holds.""",
                     vae.decode(vae.encode(x).mean).mean
                 ),
             ),
+            upon=after(torch.bernoulli),
+        ),
+        Mistake(
+            "sigmoid twice",
+            lambda vae, x: vae.decode(vae.encode(x).mean).mean.sigmoid(),
+            "The sigmoid was applied twice: `.mean` is a probability already. "
+            "All your pixels lie between 0.5 and 0.73.",
+            "most decoders return logits, and a sigmoid after them is a "
+            "habit.",
+            upon=after(torch.sigmoid),
+        ),
+        Mistake(
+            "the image itself",
+            lambda vae, x: 1 * x,
+            "You returned x: the model had no part in it.",
+            "no reconstruction is better.",
         ),
         Mistake(
             "rounded pixels",
