@@ -41,6 +41,7 @@ def _interpolation_trials() -> Iterator[Trial]:
         ((1, 1, 2), 1, 3),
         ((1, 4, 4), 2, 2),
         ((2, 5, 3), 4, 7),
+        ((2, 5, 3), 4, 7),  # the same shape, and other images
     ):
         vae = small_vae(image_shape, latent)
         a, b = torch.rand(2, 1, *image_shape)

@@ -79,6 +79,14 @@ def _batches() -> Iterator[dict[str, Tensor]]:
             "log_var": torch.linspace(1, 4, images, dtype=dtype)[:, None]
             * torch.randn(images, latent, dtype=dtype),
         }
+    # Images that cost nothing and codes that cost nearly nothing: a floor
+    # under either would show.
+    yield {
+        "logits": torch.tensor([20.0, -20.0]).view(2, 1, 1, 1),
+        "x": torch.tensor([1.0, 0.0]).view(2, 1, 1, 1),
+        "mean": torch.tensor([[0.01, 0.0], [0.0, -0.02]]),
+        "log_var": torch.tensor([[0.0, 0.02], [-0.01, 0.0]]),
+    }
 
 
 def _with_distortion(distortion: Callable) -> Callable:

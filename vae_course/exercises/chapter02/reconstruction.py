@@ -48,7 +48,11 @@ def through(network: nn.Sequential, x: Tensor) -> Tensor:
 
 
 def _reconstruction_trials() -> Iterator[Trial]:
-    for image_shape, latent, images in (((1, 1, 2), 2, 1), ((1, 6, 5), 3, 4)):
+    for image_shape, latent, images in (
+        ((1, 1, 2), 2, 1),
+        ((1, 6, 5), 3, 4),
+        ((1, 6, 5), 3, 4),  # the same shape, and other images
+    ):
         vae = small_vae(image_shape, latent)
         x = torch.bernoulli(torch.full((images, *image_shape), 0.5))
         mean = through(vae.encoder, x)[:, :latent]

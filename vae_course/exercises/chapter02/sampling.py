@@ -124,7 +124,7 @@ def _codes_to_sample() -> Iterator[Trial]:
         yield _sampling_trial(full, torch.full_like(full, log_var), words)
     mean, log_var = 3 * torch.randn(2, 100, 60)
     yield _sampling_trial(
-        mean, log_var, "random mean and log_var of shape (100, 60)"
+        12 * mean, log_var, "random mean and log_var of shape (100, 60)"
     )
     for size in ((1, 2), (1, 5), (4, 1)):
         mean, log_var = torch.randn(2, *size)
