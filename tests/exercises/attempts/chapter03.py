@@ -292,6 +292,20 @@ WRONG["3.1"] = {
         lambda m, s, k: m + s * noise_of(m, k, *m.shape) / math.log(2),
         None,
     ),
+    "clipped at 4": (
+        lambda m, s, n: m + ((laplace(m, s, n) - m) / s).clamp(-4, 4) * s,
+        None,
+    ),
+    "of eight bits": (
+        lambda m, s, n: (
+            m + s * ((laplace(m, s, n) - m) / s).bfloat16().to(m.dtype)
+        ),
+        None,
+    ),
+    "columns of one lost": (
+        lambda m, s, n: laplace(m.squeeze(), s, n),
+        None,
+    ),
 }
 
 # --- 3.2: the chain rule at the draw -----------------------------------------
@@ -451,6 +465,15 @@ WRONG["3.2"] = {
     ),
     "one alone": (lambda g, v, e: g * 0.5 * (0.5 * v).exp() * e, None),
     "three": (lambda g, v, e: (g, g, g), None),
+    "clipped slopes": (
+        lambda slope, v, e: torch.stack(
+            [
+                slope.clamp(-4, 4),
+                slope.clamp(-4, 4) * 0.5 * torch.exp(0.5 * v) * e,
+            ]
+        ),
+        None,
+    ),
 }
 
 # --- 3.3: the score function -------------------------------------------------
@@ -610,6 +633,18 @@ WRONG["3.3"] = {
     ),
     "first coordinate alone": (
         to_the_score(lambda z, m, s: ((z - m) / s**2)[:, :1].expand_as(z)),
+        None,
+    ),
+    "clipped values": (
+        lambda values, z, m, s: score(values.clamp(-30, 30), z, m, s),
+        None,
+    ),
+    "a mean kept near zero": (
+        lambda values, z, m, s: score(values, z, m.clamp(-30, 30), s),
+        None,
+    ),
+    "a spread kept small": (
+        lambda values, z, m, s: score(values, z, m, s.clamp(max=4)),
         None,
     ),
 }

@@ -239,6 +239,10 @@ WRONG["4.1"] = {
         None,
     ),
     "minus": (lambda *a: -kl(*a), None),
+    "a prior kept near zero": (
+        lambda m, v, pm, pv: kl(m, v, pm.clamp(-4, 4), pv),
+        None,
+    ),
 }
 
 # --- 4.2: the gap ------------------------------------------------------------
@@ -455,6 +459,23 @@ WRONG["4.2"] = {
     "squeezed": (lambda *a: gap(*a).squeeze(), None),
     "against the prior": (
         lambda qm, qv, m, p: 0.5 * (qm**2 + qv - 1 - qv.log()).sum(1),
+        None,
+    ),
+    "a floor under the variance": (
+        lambda qm, qv, m, p: gap(qm, qv.clamp(min=0.01), m, p),
+        None,
+    ),
+    "a floor under the spread": (
+        lambda qm, qv, m, p: (
+            0.5
+            * (
+                (p.diagonal() * qv).clamp(min=0.05).sum(1)
+                + torch.einsum("bi,ij,bj->b", qm - m, p, qm - m)
+                - m.shape[1]
+                - qv.log().sum(1)
+                - torch.logdet(p)
+            )
+        ),
         None,
     ),
 }
@@ -712,6 +733,10 @@ WRONG["4.4"] = {
     "K": (lambda w: torch.full_like(w[0], len(w)), None),
     "by variance": (
         lambda w: len(w) / (1 + w.softmax(0).var(0)),
+        None,
+    ),
+    "twenty at most": (
+        lambda w: 1 / w.softmax(0).square().sum(0).clamp(min=0.05),
         None,
     ),
 }

@@ -497,4 +497,8 @@ WRONG["5.4"] = {
         None,
     ),
     "at most 10": (lambda r, f: r.mean(0).clamp(f, 10).sum(), None),
+    "a floor of its own": (
+        lambda rates, floor: rates.mean(0).clamp(min=max(floor, 0.05)).sum(),
+        None,
+    ),
 }

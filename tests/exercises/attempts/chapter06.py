@@ -142,6 +142,14 @@ WRONG["6.1"] = {
         "x itself is changed",
     ),
     "silu in place": (silu_in_place, "x itself is changed"),
+    "clamped activations": (
+        lambda x, *layers: block(x.clamp(-4, 4), *layers),
+        None,
+    ),
+    "half of the first round": (
+        lambda x, n1, c1, n2, c2: x + c2(F.silu(n2(0.5 * c1(F.silu(n1(x)))))),
+        None,
+    ),
 }
 
 # --- 6.2: group norm ---------------------------------------------------------
@@ -352,6 +360,10 @@ WRONG["6.2"] = {
     ),
     "groups for channels each": (
         lambda x, n, eps: norm(x, x.shape[1] // n, eps),
+        None,
+    ),
+    "clamped activations": (
+        lambda x, groups, eps: norm(x.clamp(-30, 30), groups, eps),
         None,
     ),
 }
@@ -782,4 +794,15 @@ WRONG["6.4"] = {
     "rounded": (lambda x, y: psnr(x, y).round(), None),
     "one float": (lambda x, y: psnr(x, y).mean().item(), None),
     "one too many": (lambda x, y: [*psnr(x, y).tolist(), 0.0], None),
+    "an error of 4 at most": (
+        lambda x, y: (
+            10
+            * torch.log10(4 / (x - y).square().flatten(1).mean(1).clamp(max=4))
+        ),
+        None,
+    ),
+    "never below a twentieth": (
+        lambda x, y: psnr(x, y).clamp(min=0.05),
+        None,
+    ),
 }

@@ -177,6 +177,14 @@ WRONG["7.1"] = {
         lambda x, w, b: down(x[:1], w, b).expand(len(x), -1, -1, -1),
         None,
     ),
+    "clamped": (
+        lambda x, w, b: down(x.clamp(-4, 4), w, b),
+        None,
+    ),
+    "clipped weights": (
+        lambda x, w, b: down(x, w.clamp(-4, 4), b.clamp(-4, 4)),
+        None,
+    ),
 }
 
 # --- 7.2: from moments to a latent -------------------------------------------
@@ -353,6 +361,10 @@ WRONG["7.2"] = {
             m[:, : e.shape[1]]
             + (m[:, e.shape[1] :].clamp_(-30, 20) / 2).exp() * e
         ),
+        None,
+    ),
+    "noise without axes of one": (
+        lambda moments, noise: draw(moments, noise.squeeze()),
         None,
     ),
 }
@@ -601,6 +613,10 @@ WRONG["7.4"] = {
     "half the latents": (lambda z: 1 / z[: -(-len(z) // 2)].std(), None),
     "rows": (lambda z: 1 / z.std(3).mean(), None),
     "at most 1": (lambda z: (1 / z.std()).clamp(max=1), None),
+    "a floor under the deviation": (
+        lambda z: 1 / z.std().clamp(min=0.05),
+        None,
+    ),
 }
 
 # --- 7.5: scaling latents ----------------------------------------------------

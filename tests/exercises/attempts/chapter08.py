@@ -243,6 +243,18 @@ WRONG["8.1"] = {
         lambda f, g: (unit(f) - g).square().sum(1).mean((1, 2)),
         None,
     ),
+    "no eps for the originals": (
+        lambda f, g: (
+            (
+                f * (f.square().sum(1, keepdim=True) + 1e-4).rsqrt()
+                - nn.functional.normalize(g, dim=1)
+            )
+            .square()
+            .sum(1)
+            .mean((1, 2))
+        ),
+        None,
+    ),
 }
 
 # --- 8.2: the critic's loss --------------------------------------------------
@@ -414,6 +426,16 @@ WRONG["8.2"] = {
         None,
     ),
     "negative": (lambda real, fake: -hinge(real, fake), None),
+    "four at most": (
+        lambda real, fake: hinge(real, fake).clamp(max=4),
+        None,
+    ),
+    "in half precision": (
+        lambda real, fake: hinge(real.bfloat16(), fake.bfloat16()).to(
+            real.dtype
+        ),
+        None,
+    ),
 }
 
 # --- 8.3: the adaptive weight ------------------------------------------------
@@ -523,6 +545,14 @@ WRONG["8.3"] = {
     "the difference": (lambda o, a: o.norm() - a.norm(), None),
     "a share": (
         lambda o, a: o.norm() / (o.norm() + a.norm() + 1e-4),
+        None,
+    ),
+    "gradients clipped first": (
+        lambda o, a: weight(o.clamp(-30, 30), a.clamp(-30, 30)),
+        None,
+    ),
+    "clamped at 9,999": (
+        lambda o, a: (o.norm() / (a.norm() + 1e-4)).clamp(0, 9999),
         None,
     ),
 }

@@ -773,6 +773,12 @@ WRONG["9.4"] = {
         None,
     ),
     "detached": (torch.no_grad()(guided), None),
+    "kept within 30": (
+        lambda told, untold, w: guided(
+            told.clamp(-30, 30), untold.clamp(-30, 30), w
+        ),
+        None,
+    ),
 }
 
 # --- 9.5: the scale on both sides --------------------------------------------

@@ -29,6 +29,8 @@ _MOMENTS = {
     "mean of (z − mean)², over the square of the mean of |z − mean|": 2.0,
     "largest error in the share of draws below any z": AtMost(0.03),
 }
+_FAR = "some draws are more than 6 scales from the mean"
+_OWN = "hardly any two draws are equal"
 _NEXT = "correlation with the draws of the next call"
 _TO_MEAN = "gradient reaches mean, and is 1 for each draw"
 _TO_SCALE = "gradient reaches scale, and is (z − mean) / scale"
@@ -44,6 +46,8 @@ _EXPECTED = {
     **dict.fromkeys((*_PAIRS, *_MIRRORS, *_PAIRS_IN_SIZE), AtMost(0.25)),
     **_MOMENTS,
     _TENTHS: [math.log(0.2), 0.0, -math.log(0.2)],
+    _FAR: True,  # 30 of them; 7 or fewer once in 800,000 times
+    _OWN: True,
     _TO_MEAN: True,
     _TO_SCALE: True,
 }
@@ -131,6 +135,8 @@ def _what_noise_is(noise: Tensor) -> dict[str, Any]:
         ordered[round(part * (len(ordered) - 1))].item()
         for part in (0.1, 0.5, 0.9)
     ]
+    found[_FAR] = bool((size > 6).sum() >= 8)
+    found[_OWN] = len(noise.unique()) > 0.95 * noise.numel()
     return found
 
 
@@ -165,7 +171,12 @@ def shapes() -> Iterator[Trial]:
         likeness=0.08,
         shown="mean=−1, scale=3 everywhere, of shape (20, 25); count=24",
     )
-    for rows, columns, count in ((6, 7, 20), (1, 1, 800), (1, 900, 1)):
+    for rows, columns, count in (
+        (6, 7, 20),
+        (1, 1, 800),
+        (1, 900, 1),
+        (40, 1, 20),
+    ):
         mean = 5 * torch.randn(rows, columns).double()
         scale = torch.logspace(-1, 1, columns).double().expand_as(mean)
         yield Trial(

@@ -64,6 +64,14 @@ def _samples():
             (9, 4, torch.float64),
         )
     ]
+    inputs.append(  # where a clamp would show
+        {
+            "values": 100 * torch.randn(5, dtype=torch.float64),
+            "z": 30 * torch.randn(5, 2, dtype=torch.float64),
+            "mean": torch.tensor([70.0, -2.0], dtype=torch.float64),
+            "std": torch.tensor([9.0, 0.4], dtype=torch.float64),
+        }
+    )
     return trials_against(_by_density, inputs)
 
 

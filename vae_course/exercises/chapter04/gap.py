@@ -73,9 +73,13 @@ def _posteriors() -> Iterator[dict[str, Tensor]]:
     ):
         root = torch.randn(size, size, dtype=dtype) / size**0.5
         away, near = torch.randn(2, batch, size, dtype=dtype)
+        q_var = unit**2 * (torch.rand(batch, size, dtype=dtype) + 0.2)
+        if batch == 5:  # from very narrow to wide; the first is at its place
+            q_var *= torch.logspace(-3, 0, batch, dtype=dtype)[:, None]
+            away[0] = near[0] + 0.01
         yield {
             "q_mean": unit * away,
-            "q_var": unit**2 * (torch.rand(batch, size, dtype=dtype) + 0.2),
+            "q_var": q_var,
             "mean": unit * near,
             "precision": (root @ root.T + torch.eye(size, dtype=dtype))
             / unit**2,

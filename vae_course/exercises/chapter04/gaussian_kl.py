@@ -74,6 +74,12 @@ def _pairs() -> Iterator[Trial]:
         column[3, :, 0] += far * signs.roll(-1)
         column[2, 2:] = column[0, 2:]  # else their distance is all one sees
         given.append(column)
+    # Centres far apart; and two narrow ones, close to each other.
+    wide = torch.randn(4, 3, 2, dtype=torch.float64)
+    wide[::2] *= 60
+    wide[1:, 0] = torch.tensor([[-6.0], [0.0], [-5.0]])
+    wide[2, 0] = wide[0, 0] + 0.01
+    given.append(wide)
     inputs = [dict(zip(names, each, strict=True)) for each in given]
     yield from trials_against(_kl_of_torch, inputs)
 

@@ -46,6 +46,7 @@ def _rates() -> Iterator[Trial]:
             (6, 1, torch.tensor(3.0), 0.25, torch.float32),
             (7, 5, torch.arange(5) * 40.0, 20.0, torch.float64),
             (5, 4, torch.tensor(3.0), 0.0, torch.float64),  # nothing is free
+            (4, 3, torch.tensor(0.02), 1e-3, torch.float32),  # all are tiny
         )
     ]
     for rates, floor in given:

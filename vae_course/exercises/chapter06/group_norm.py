@@ -44,6 +44,7 @@ def _activations() -> Iterator[dict[str, Any]]:
         ((2, 6, 3, 3), 2, 3e-3, 1e-6, torch.float64),
         ((1, 3, 2, 3), 1, 1.0, 1e-3, torch.float32),
         ((3, 4, 1, 1), 2, 1.0, 1e-2, torch.float64),
+        ((2, 4, 2, 3), 2, 300.0, 1e-6, torch.float64),
         # Nearly flat: eps alone keeps the result small.
         ((2, 4, 4, 4), 2, 2e-3, 1e-2, torch.float32),
     ):

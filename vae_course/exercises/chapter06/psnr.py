@@ -35,6 +35,12 @@ def _pairs() -> Iterator[Trial]:
         "y": torch.tensor([0.8, -1.0]).view(1, 1, 1, 2),
     }
     yield _trial(first)
+    yield _trial(  # white for black; then far outside, as a network may be
+        {
+            "x": torch.tensor([-1.0, -1.0, 1.0, -1.0]).view(2, 1, 1, 2),
+            "y": torch.tensor([1.0, 1.0, 7.0, -9.0]).view(2, 1, 1, 2),
+        }
+    )
     for shape, small, dtype in (
         ((3, 3, 4, 4), -2, torch.float32),
         ((4, 1, 5, 3), -7, torch.float64),  # 140 decibels

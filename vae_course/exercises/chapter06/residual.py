@@ -30,12 +30,20 @@ def residual_block(x, norm1, conv1, norm2, conv2):
 
 
 def _trials() -> Iterator[Trial]:
-    for batch, channels, size in ((1, 2, 1), (2, 4, 3), (3, 6, 5)):
+    for batch, channels, size, large, flat in (
+        (1, 2, 1, 1, False),
+        (2, 4, 3, 1, False),
+        (3, 6, 5, 40, False),  # a clamp of x would show
+        (2, 4, 3, 1, True),
+    ):
         block = ResnetBlock(channels, channels, channels // 2)
         with torch.no_grad():
             for parameter in block.parameters():
                 parameter.add_(0.3 * torch.randn_like(parameter))
-        x = torch.randn(batch, channels, size, size)
+            if flat:  # norm2 does not undo a factor that comes near its eps
+                for parameter in block.conv1.parameters():
+                    parameter.mul_(3e-3)
+        x = large * torch.randn(batch, channels, size, size)
         exact = x.double().requires_grad_()
         expected = copy.deepcopy(block).double()(exact)
         (slope,) = torch.autograd.grad(expected.sum(), exact)

@@ -38,16 +38,17 @@ def _windows(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _inputs() -> Iterator[dict[str, Tensor]]:
-    for batch, channels, out, height, width, dtype in (
-        (1, 1, 1, 2, 2, torch.float32),
-        (2, 2, 3, 4, 6, torch.float32),
-        (1, 3, 2, 8, 4, torch.float64),
-        (3, 2, 1, 6, 2, torch.float32),
+    for batch, channels, out, height, width, size, dtype in (
+        (1, 1, 1, 2, 2, 1, torch.float32),
+        (2, 2, 3, 4, 6, 1, torch.float32),
+        (1, 3, 2, 8, 4, 40, torch.float64),  # a clamp would show
+        (3, 2, 1, 6, 2, 1, torch.float32),
     ):
         yield {
-            "x": torch.randn(batch, channels, height, width, dtype=dtype),
-            "weight": torch.randn(out, channels, 3, 3, dtype=dtype),
-            "bias": torch.randn(out, dtype=dtype),
+            "x": size
+            * torch.randn(batch, channels, height, width, dtype=dtype),
+            "weight": size * torch.randn(out, channels, 3, 3, dtype=dtype),
+            "bias": size**2 * torch.randn(out, dtype=dtype),
         }
 
 

@@ -26,7 +26,7 @@ def _trials() -> Iterator[Trial]:
     for batch, channels, size, unit in (
         (2, 2, 16, 1.0),
         (8, 4, 12, 1.0),
-        (1, 4, 20, 0.01),
+        (1, 4, 20, 1e-3),
         (3, 16, 20, 200.0),
     ):
         # Channels of unlike mean and spread, as in a trained model; and

@@ -43,6 +43,7 @@ def _inputs() -> Iterator[dict[str, Tensor]]:
         (2, 4, 2, torch.float32),
         (1, 3, 3, torch.float32),
         (3, 2, 3, torch.float64),
+        (2, 1, 2, torch.float32),  # one channel, which may not get lost
     ):
         moments = torch.randn(batch, 2 * channels, size, size, dtype=dtype)
         noise = torch.randn(batch, channels, size, size, dtype=dtype)

@@ -42,7 +42,14 @@ def _pairs() -> Iterator[dict[str, Tensor]]:
     ):
         f = torch.randn(shape, dtype=dtype)
         f[:, :, 0, 1] = 0  # behind a ReLU whole positions vanish
-        yield {"f": f, "g": 2 * torch.randn(shape, dtype=dtype)}
+        g = 2 * torch.randn(shape, dtype=dtype)
+        g[:, :, 1, 0] = 0
+        # Here eps counts, on either side, and here nothing else does.
+        f[:, :, 1, 1] /= 100
+        g[:, :, 2, 0] /= 100
+        f[:, :, 0, 0] *= 50
+        g[:, :, 0, 1] *= 50
+        yield {"f": f, "g": g}
 
 
 def _formula(f: Tensor, g: Tensor) -> Tensor:

@@ -32,6 +32,10 @@ def _scores() -> Iterator[dict[str, Tensor]]:
         "real": torch.tensor([0.0, 3.0]).view(1, 1, 1, 2),
         "fake": torch.tensor([0.5, -2.0]).view(1, 1, 1, 2),
     }
+    yield {
+        "real": torch.full((1, 1, 1, 1), -41.3),
+        "fake": torch.full((1, 1, 1, 1), 37.7),
+    }
     for shape, dtype in (
         ((3, 1, 4, 2), torch.float32),
         ((2, 1, 3, 3), torch.float64),

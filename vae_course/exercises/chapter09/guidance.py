@@ -41,7 +41,7 @@ def _inputs() -> Iterator[dict[str, Any]]:
         (2, 7.5, 1, torch.float32),
         (3, 0.0, 1, torch.float32),
         (2, 1.0, 1, torch.float64),
-        (2, 3.0, 6, torch.float32),  # so large that a clamp would show
+        (2, 3.0, 60, torch.float32),  # so large that a clamp would show
     ):
         said = size * torch.randn(2, batch, 4, 2, 2, dtype=dtype)
         yield {"with_class": said[0], "without": said[1], "weight": weight}
