@@ -128,6 +128,18 @@ WRONG["10.1"] = {
         lambda x, logits, kl: bce(x, logits) / len(x) + 784 * kl.sum(1).mean(),
         None,
     ),
+    "a floor under each KL": (
+        lambda x, logits, kl: loss(x, logits, kl.clamp(min=0.05)),
+        None,
+    ),
+    "logits kept within 30": (
+        lambda x, logits, kl: loss(x, logits.clamp(-30, 30), kl),
+        None,
+    ),
+    "the KL detached": (
+        lambda x, logits, kl: loss(x, logits, kl.detach()),
+        None,
+    ),
 }
 
 # --- 10.2: the rate ----------------------------------------------------------
@@ -270,6 +282,29 @@ WRONG["10.2"] = {
         ).sum(1),
         None,
     ),
+    "log-variances kept within 4": (
+        lambda moments, z: rate(
+            torch.cat(
+                [
+                    moments[:, : z.shape[1]],
+                    moments[:, z.shape[1] :].clamp(-4, 4),
+                ],
+                dim=1,
+            ),
+            z,
+        ),
+        None,
+    ),
+    "a floor under each rate": (
+        lambda moments, z: (
+            (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v))(
+                *moments.chunk(2, dim=1)
+            )
+            .clamp(min=0.05)
+            .sum(dim=1)
+        ),
+        None,
+    ),
 }
 
 # --- 10.3: the normaliser ----------------------------------------------------
@@ -369,6 +404,10 @@ WRONG["10.3"] = {
     ),
     "Laplace": (
         lambda x, m, s: (x - m).abs() / s.exp() + s + math.log(2),
+        None,
+    ),
+    "log σ kept within 4": (
+        lambda x, mean, s: nll(x, mean, s.clamp(-4, 4)),
         None,
     ),
 }
@@ -578,6 +617,25 @@ WRONG["10.5"] = {
     ),
     "the values": (lambda q, k, v: v, None),
     "detached": (lambda q, k, v: attend(q, k, v.detach()), None),
+    "a mask of −100": (
+        lambda q, k, v: (
+            (q @ k.transpose(1, 2) / math.sqrt(q.shape[-1]))
+            .masked_fill(
+                torch.ones(q.shape[1], q.shape[1]).triu(1).bool(), -100.0
+            )
+            .softmax(dim=-1)
+            @ v
+        ),
+        None,
+    ),
+    "queries kept within 30": (
+        lambda q, k, v: attend(q.clamp(-30, 30), k, v),
+        None,
+    ),
+    "no gradient to the weights": (
+        lambda q, k, v: attend(q.detach(), k.detach(), v),
+        None,
+    ),
 }
 
 # --- 10.6: the judge ---------------------------------------------------------
@@ -666,6 +724,10 @@ WRONG["10.6"] = {
     "largest": (lambda judge, image, x: judge(image, x).max(), None),
     "first": (lambda judge, image, x: judge(image[:1], x[:1]).mean(), None),
     "half": (lambda judge, image, x: judge(image, x).mean() / 2, None),
+    "a floor": (
+        lambda judge, image, x: term(judge, image, x).clamp(min=0.05),
+        None,
+    ),
 }
 
 # --- 10.7: accumulation ------------------------------------------------------
@@ -967,4 +1029,8 @@ WRONG["10.8"] = {
     "negative z": (mixed(lambda a: -(a**0.5), lambda a: (1 - a) ** 0.5), None),
     "detached": (lambda z, noise, abar: noised(z.detach(), noise, abar), None),
     "double": (lambda z, noise, abar: 2 * noised(z, noise, abar), None),
+    "latents kept within 30": (
+        lambda z, noise, abar: noised(z.clamp(-30, 30), noise, abar),
+        None,
+    ),
 }

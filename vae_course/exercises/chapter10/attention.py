@@ -31,6 +31,13 @@ def _inputs() -> Iterator[dict[str, Tensor]]:
     ):
         q, k, v = torch.randn(3, batch, count, channels, dtype=dtype)
         yield {"q": 2 * q, "k": k, "v": v}
+    # Scores far below −100, where a mask of −100 would hide nothing, and
+    # values of unlike size.
+    q, k, v = 8 * torch.randn(3, 2, 4, 3)
+    q[:, 0] = -4 * k[:, 0]
+    yield {"q": q, "k": k, "v": v * torch.tensor([0.01, 1.0, 9.0])}
+    q, k, v = torch.randn(3, 1, 5, 3)
+    yield {"q": 40 * q, "k": k / 20, "v": 40 * v}
 
 
 def _with(
@@ -76,7 +83,7 @@ gradient shows it at once: what is hidden must have none.""",
         "`masked_fill` without an underscore leaves its tensor as it was: "
         "give its result a name, that of the tensor.",
     ),
-    trials=lambda: trials_against(_by_library, _inputs(), ["v"]),
+    trials=lambda: trials_against(_by_library, _inputs(), ["q", "k", "v"]),
     mistakes=(
         Mistake(
             "no mask",

@@ -44,6 +44,9 @@ def _inputs() -> Iterator[dict[str, Any]]:
             1, batch + 1
         ).view(-1, 1, 1, 1)
         yield {"judge": Judge(), "image": image.to(dtype), "x": x}
+    x = torch.rand(2, 3, 3, 3) * 2 - 1  # so near that a floor would show
+    near = x + 1e-3 * torch.randn_like(x)
+    yield {"judge": Judge(), "image": near, "x": x}
 
 
 JUDGE = Exercise(

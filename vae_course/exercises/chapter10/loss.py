@@ -32,6 +32,18 @@ def _inputs() -> Iterator[dict[str, Any]]:
             "logits": 2 * torch.randn(shape, dtype=dtype),
             "kl": 3 * torch.rand(shape[0], latent, dtype=dtype),
         }
+    # Codes that cost nearly nothing beside some that cost much, and logits
+    # that are sure: a floor or a clamp under either would show.
+    yield {
+        "x": torch.tensor([1.0, 0.0, 0.0, 1.0]).view(2, 1, 1, 2),
+        "logits": torch.tensor([150.0, 90.0, -40.0, -200.0]).view(2, 1, 1, 2),
+        "kl": torch.tensor([[0.0, 1e-3, 70.0], [2e-2, 0.0, 0.0]]),
+    }
+    yield {
+        "x": torch.tensor([1.0, 0.0]).view(2, 1, 1, 1),
+        "logits": torch.tensor([20.0, -20.0]).view(2, 1, 1, 1),
+        "kl": torch.tensor([[1e-3], [0.0]]),
+    }
 
 
 def _nats(x, logits):
@@ -62,7 +74,9 @@ the code stays empty.""",
         "The KL is right as it is. Of the other term `flatten(1)` leaves the "
         "batch and one axis more: what happens along that one?",
     ),
-    trials=lambda: trials_against(_by_distributions, _inputs(), ["logits"]),
+    trials=lambda: trials_against(
+        _by_distributions, _inputs(), ["logits", "kl"]
+    ),
     mistakes=(
         Mistake(
             "a mean over the pixels",
@@ -132,6 +146,9 @@ the code stays empty.""",
             lambda x, logits, kl: _nats(x, logits) / len(x),
             "The KL is not there any more.",
             "without it the loss falls further.",
+            also=(
+                lambda x, logits, kl: _nats(x, logits) / len(x) + 0 * kl.sum(),
+            ),
         ),
         Mistake(
             "a sigmoid too many",

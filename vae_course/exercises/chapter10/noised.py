@@ -28,6 +28,8 @@ def _inputs() -> Iterator[dict[str, Any]]:
     ):
         z, noise = torch.randn(2, *size, dtype=dtype)
         yield {"z": z, "noise": noise, "abar": abar}
+    z, noise = 40 * torch.randn(2, 2, 2, 2, 2)  # where a clamp would show
+    yield {"z": z, "noise": noise, "abar": 0.5}
 
 
 def _mix(factors: Callable) -> Callable:

@@ -36,6 +36,9 @@ def _inputs() -> Iterator[dict[str, Any]]:
             "mean": torch.randn(shape, dtype=dtype),
             "log_std": torch.tensor(log_std, dtype=dtype),
         }
+    for log_std, spread in ((-6.0, 1e-3), (5.0, 300.0)):
+        x, mean = spread * torch.randn(2, 3, 2)
+        yield {"x": x, "mean": mean, "log_std": torch.tensor(log_std)}
 
 
 def _error(x, mean, log_std):

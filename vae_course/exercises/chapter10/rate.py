@@ -35,6 +35,13 @@ def _inputs() -> Iterator[dict[str, Any]]:
             "moments": moments,
             "z": mean + (0.5 * log_var).exp() * noise,
         }
+    # Codes that are nearly the prior beside some that are far from it.
+    mean = torch.tensor([[0.01, 0.0], [60.0, -0.1], [0.0, 7.0]])
+    log_var = torch.tensor([[0.0, 0.02], [-50.0, 9.0], [6.0, -0.1]])
+    yield {
+        "moments": torch.cat([mean, log_var], dim=1),
+        "z": mean + (0.5 * log_var).exp() * torch.randn(3, 2),
+    }
 
 
 def _of(formula: Callable) -> Callable:
