@@ -18,7 +18,7 @@ import torch
 
 from tools.address import ROOT
 from tools.attempts.equality import differs
-from tools.attempts.forms import Attempt, attempts, home
+from tools.attempts.forms import Attempt, attempts, forms, home
 from tools.attempts.reasons import reason
 from vae_course.exercises import registry
 from vae_course.exercises.engine.apart import OutOfTime, here
@@ -61,6 +61,11 @@ def tried(exercise: Exercise, survivors: bool, rejected: bool) -> dict:
     """What became of the attempts at one exercise."""
     counts: Counter = Counter()
     open_ends = []
+    # What torch imports at its first use it imports here, unhurried: stopped
+    # in the middle, the import would stay broken.
+    right = forms(exercise)[0].build()
+    if examine(exercise, right, trusted=True).status != "correct":
+        raise AssertionError(f"{exercise.number}: its solution is refused")
     hasty = dataclasses.replace(exercise, seconds=SECONDS)
     for attempt in chosen(exercise):
         fate, said = _fate(hasty, attempt)
