@@ -4,8 +4,8 @@
 hosts do, shows each page in Chromium as a desktop and as a phone, and writes
 Lighthouse's scores, the first paint and the bytes of the page into
 ``results/lighthouse.json``. The network and the processor are slowed down by
-calculation (``simulate``). How fast the machine is still counts, so run it
-while it does nothing else.
+calculation (``simulate``). How fast this machine is still counts, so run it
+while it does nothing else; ``load`` says how many processes wanted each core.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PAGES = (
 )
 DEVICES = {"desktop": ["--preset=desktop"], "phone": []}
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
-PATIENCE = 300  # seconds for one page
+PATIENCE = 400  # seconds for one page
 COMPRESSED = (".css", ".html", ".js", ".json", ".svg", ".txt", ".xml")
 
 
@@ -177,6 +177,11 @@ def scores(report: dict) -> dict[str, object]:
     return found
 
 
+def load() -> float:
+    """How many processes wanted each core in the last minute."""
+    return round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)
+
+
 def line(page: str, device: str, found: dict[str, object]) -> str:
     """What one reads of a page."""
     shares = ", ".join(f"{name} {found[name]}" for name in CATEGORIES)
@@ -184,20 +189,23 @@ def line(page: str, device: str, found: dict[str, object]) -> str:
     lost = f"; lost by {', '.join(below)}" if below else ""
     return (
         f"{page}, {device}: {shares}; first paint {found['first_paint']} s, "
-        f"{found['bytes'] / 1000:,.0f} kB{lost}"
+        f"{found['bytes'] / 1000:,.0f} kB, load {found['load']}{lost}"
     )
 
 
-def remember(found: dict, version: str, path: Path = RESULTS) -> None:
-    """Writes what was found into the results; other pages' stay."""
-    known = {}
+def remember(
+    page: str, device: str, result: dict, version: str, path: Path = RESULTS
+) -> None:
+    """Writes a page's result into the file; those of others stay."""
+    pages = {}
     if path.is_file():
-        known = json.loads(path.read_text("utf-8"))["pages"]
+        pages = json.loads(path.read_text("utf-8"))["pages"]
+    pages.setdefault(page, {})[device] = result
     content = {
         "command": COMMAND,
         "lighthouse": version,
         "throttling": "simulate",
-        "pages": {**known, **found},
+        "pages": pages,
     }
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
@@ -217,18 +225,24 @@ def main(arguments: list[str] | None = None) -> None:
                     f"{page}.html is not in {options.site}: run `make book` "
                     "first."
                 )
-        found: dict[str, dict[str, object]] = {}
-        with served(options.site) as address:
-            for page in options.pages:
-                for device in DEVICES:
-                    url = f"{address}/{page}.html"
-                    report = measure(program, browser, url, device)
-                    result = scores(report)
-                    found.setdefault(page, {})[device] = result
-                    print(line(page, device, result), flush=True)
     except (LighthouseError, CensusError) as error:
         sys.exit(str(error))
-    remember(found, report["lighthouseVersion"], options.results)
+    failed = []
+    with served(options.site) as address:
+        for page in options.pages:
+            for device in DEVICES:
+                url = f"{address}/{page}.html"
+                try:
+                    report = measure(program, browser, url, device)
+                    result = {**scores(report), "load": load()}
+                except LighthouseError as error:
+                    failed.append(f"{page}, {device}: {error}")
+                    continue
+                print(line(page, device, result), flush=True)
+                version = report["lighthouseVersion"]
+                remember(page, device, result, version, options.results)
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":

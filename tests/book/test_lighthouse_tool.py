@@ -54,7 +54,7 @@ def test_a_report_becomes_a_few_numbers():
         "bytes": 291_604,
         "below": [],
     }
-    said = lighthouse.line("book/intro", "phone", found)
+    said = lighthouse.line("book/intro", "phone", {**found, "load": 0.1})
     assert "performance 92, accessibility 100" in said
     assert "first paint 1.5 s, 292 kB" in said and "lost" not in said
 
@@ -65,7 +65,9 @@ def test_what_costs_a_score_is_named():
     given["categories"]["seo"]["score"] = 0.91
     found = lighthouse.scores(given)
     assert (found["seo"], found["below"]) == (91, ["canonical"])
-    assert "lost by canonical" in lighthouse.line("a", "desktop", found)
+    assert "lost by canonical" in lighthouse.line(
+        "a", "desktop", {**found, "load": 0.1}
+    )
 
 
 def test_a_page_that_could_not_be_shown_has_no_scores():
@@ -124,24 +126,38 @@ def test_pages_come_compressed_as_from_a_host(tmp_path):
             urlopen(f"{address}/absent.html")
 
 
-def test_both_devices_are_asked_and_other_pages_results_stay(
+def test_results_stay_when_a_page_fails(
     tools_there, monkeypatch, tmp_path, capsys
 ):
     results = tmp_path / "lighthouse.json"
     results.write_text(json.dumps({"pages": {"old": {}}}), "utf-8")
     (tmp_path / "a.html").touch()
+    (tmp_path / "b.html").touch()
     asked = []
 
     def measure(program, browser, url, device):
         asked.append((url.rpartition("/")[2], device))
+        if asked[-1] == ("a.html", "phone"):
+            raise lighthouse.LighthouseError("It did not finish.")
         return report()
 
     monkeypatch.setattr(lighthouse, "measure", measure)
-    given = ["a", "--site", str(tmp_path), "--results", str(results)]
-    lighthouse.main(given)
-    assert asked == [("a.html", "desktop"), ("a.html", "phone")]
+    given = ["--site", str(tmp_path), "--results", str(results)]
+    with pytest.raises(SystemExit, match="a, phone: It did not finish"):
+        lighthouse.main(["a", "b", *given])
+    assert asked == [
+        (f"{page}.html", device)
+        for page in "ab"
+        for device in ("desktop", "phone")
+    ]
     written = json.loads(results.read_text("utf-8"))
-    assert set(written["pages"]) == {"old", "a"}
-    assert written["pages"]["a"]["phone"]["performance"] == 92
+    found = {name: set(page) for name, page in written["pages"].items()}
+    assert found == {
+        "old": set(),
+        "a": {"desktop"},
+        "b": {"desktop", "phone"},
+    }
+    result = written["pages"]["b"]["phone"]
+    assert result["performance"] == 92 and result["load"] >= 0
     assert written["command"] == lighthouse.COMMAND
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 3
