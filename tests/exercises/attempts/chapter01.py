@@ -311,7 +311,7 @@ def by_deflation(x, k):
     for _ in range(k):
         v = torch.ones(x.shape[1], dtype=torch.float64)
         v += 0.1 * torch.arange(x.shape[1])
-        for _ in range(2000):
+        for _ in range(200):
             v = left.T @ (left @ v)
             v = v / v.norm().clamp(min=1e-300)
         found += torch.outer(left @ v, v)

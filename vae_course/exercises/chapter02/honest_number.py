@@ -173,6 +173,7 @@ batches' means counts each image of a small last batch too much.""",
         "division, by the number of images, comes after the loop.",
     ),
     trials=_honest_trials,
+    seconds=45.0,  # enough for one image at a time, on a slow machine
     mistakes=(
         Mistake(
             "evaluating on training data",
