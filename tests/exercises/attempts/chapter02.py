@@ -1268,6 +1268,16 @@ WRONG["2.7"] = {
         ),
         None,
     ),
+    "centred images": (
+        lambda vae, train, test, n: losses(vae, test - test.mean(0), n).mean(),
+        None,
+    ),
+    "one image more": (
+        lambda vae, train, test, n: (
+            losses(vae, test, n).sum() / (len(test) + 1)
+        ),
+        None,
+    ),
 }
 
 # --- 2.8: bits per dimension ------------------------------------------------

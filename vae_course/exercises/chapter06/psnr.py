@@ -38,7 +38,7 @@ def _pairs() -> Iterator[Trial]:
     yield _trial(  # white for black; then far outside, as a network may be
         {
             "x": torch.tensor([-1.0, -1.0, 1.0, -1.0]).view(2, 1, 1, 2),
-            "y": torch.tensor([1.0, 1.0, 7.0, -9.0]).view(2, 1, 1, 2),
+            "y": torch.tensor([1.0, 1.0, 70.0, -90.0]).view(2, 1, 1, 2),
         }
     )
     for shape, small, dtype in (
