@@ -5,6 +5,7 @@ with the mistake that must be named, or None where any name would be false.
 """
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,13 @@ def test_a_wrong_attempt_gets_its_name_or_none(number, attempt, name):
     found = verdict.mistake.name if verdict.mistake else None
     assert found == name, verdict
     assert verdict.mistake or verdict.sentence or verdict.facts
+
+
+def test_wrong_attempts_made_by_machine_are_refused_or_have_a_reason():
+    root = Path(__file__).parents[2]
+    text = (root / "results" / "attempts.json").read_text("utf-8")
+    made = json.loads(text)["exercises"]
+    assert list(made) == [each.number for each in registry.all_exercises()]
+    for number, each in made.items():
+        assert each["tried"] > 50, number
+        assert all(one["reason"] for one in each["survivors"]), number
