@@ -119,12 +119,13 @@ def course_of(run: Run, recipe: Recipe) -> dict:
     steps = [line for line in lines if line["kind"] == "train"]
     images = recipe.log_every * recipe.batch
     seconds = sum(images / line["images_per_second"] for line in steps)
-    names = ("step", "psnr", "ssim", "perceptual", "bits", "critic_accuracy")
+    names = ("psnr", "ssim", "perceptual", "bits", "critic_accuracy")
     return {
         "minutes": round(seconds / 60),
         "images_per_second": round(len(steps) * images / seconds, 1),
         "measured": [
-            {n: float(f"{line[n]:.4g}") for n in names if n in line}
+            {"step": line["step"]}
+            | {n: float(f"{line[n]:.4g}") for n in names if n in line}
             for line in lines
             if line["kind"] == "held out"
         ],
@@ -165,7 +166,10 @@ def curves(course: dict) -> Figure:
 
 
 def pieces(rows: dict[str, list[Tensor]]) -> Figure:
-    """The middle of some photographs, and of each coder's copies."""
+    """The middle of some photographs, and of each coder's copies.
+
+    The words are about Kodak's.
+    """
 
     def middle(x: Tensor) -> Tensor:
         top, left = ((side - PIECE) // 2 for side in x.shape[1:])
@@ -177,8 +181,10 @@ def pieces(rows: dict[str, list[Tensor]]) -> Figure:
             for name, images in rows.items()
         },
         title="The same number of bits, spent twice",
-        alt=f"Three rows of {SHOWN} pieces of photographs: the originals, "
-        "copies by the autoencoder and copies by JPEG of as many bits.",
+        alt=f"Three rows of {SHOWN} pieces of photographs: a wheel, a ship's "
+        "rigging, a white shirt, a necklace. The autoencoder's copies have "
+        "shapes and colours and lose threads, ropes and grain; JPEG's, of as "
+        "many bits, look like the originals.",
     )
 
 

@@ -108,3 +108,14 @@ def test_a_training_step_is_leaner_than_around_diffusers(size):
     assert entry["time_ratio"] <= 0.9
     ours, theirs = entry["ours"]["error"], entry["theirs"]["error"]
     assert abs(ours / theirs - 1) < 1e-5  # the same step
+
+
+def test_jpeg_had_as_many_bits_and_wins_by_far():
+    found = table("jpeg")
+    ours, theirs = found["autoencoder"], found["jpeg"]
+    assert ours["bits"] <= theirs["bits"] < 1.1 * ours["bits"]
+    assert theirs["psnr"] > ours["psnr"] + 3
+    assert theirs["perceptual"] < ours["perceptual"]
+    recipe, last = found["recipe"], found["run"]["measured"][-1]
+    assert last["step"] == recipe["steps"] and found["photographs"] >= 5
+    assert 0.5 < last["critic_accuracy"] < 1  # it was there, and had not won

@@ -54,6 +54,10 @@ TESTS = {
         "tests/sd/test_real_files.py",
     ],
     "sd.autoencoder": ["tests/sd/test_autoencoder.py"],
+    "diffusion.schedule": ["tests/diffusion/test_schedule.py"],
+    "diffusion.objective": ["tests/diffusion/test_objective.py"],
+    "diffusion.sampling": ["tests/diffusion/test_sampling.py"],
+    "diffusion.bound": ["tests/diffusion/test_bound.py"],
     "show.plotting": ["tests/show/test_plotting.py"],
     "show.claims": ["tests/show/test_claims.py"],
 }
