@@ -193,6 +193,7 @@ def test_stops_are_even_and_end_at_the_clean_latent():
     assert times(schedule.cosine(), 4) == [1000, 750, 500, 250, 0]
     assert times(schedule.cosine(), 2, start=600) == [600, 300, 0]
     assert times(schedule.cosine(10), 10) == [*range(10, -1, -1)]
+    assert times(schedule.cosine(), 1) == [1000, 0]
     for steps, start in ((0, None), (11, None), (5, 4), (1, 11)):
         with pytest.raises(ValueError, match="one gets to 0"):
             times(schedule.cosine(10), steps, start)
@@ -210,3 +211,26 @@ def test_a_sample_follows_its_seed_and_leaves_everything_as_it_was():
     assert first.equal(sample(*how, steps=3, eta=1.0))
     assert not first.equal(sample(*how, steps=3, eta=1.0, seed=1))
     assert torch.get_rng_state().equal(state) and model.training
+
+
+def test_unless_asked_otherwise_a_sample_takes_ddims_twenty_steps_quietly(
+    capsys,
+):
+    modes = []
+
+    class Watched(Denoiser):
+        def forward(self, *given):
+            modes.append(self.training)
+            return super().forward(*given)
+
+    torch.manual_seed(0)
+    model = Watched(widths=(8, 16))
+    torch.nn.init.normal_(model.conv_out.weight, std=0.1)
+    how = (model.train(), schedule.cosine(), "v", torch.arange(3))
+    found = sample(*how)
+    assert len(modes) == 20 and not any(modes)
+    assert found.equal(sample(*how, steps=20, guidance=1.0, eta=0.0, seed=0))
+    said = capsys.readouterr()
+    assert not said.out + said.err
+    sample(*how, progress=True)
+    assert "20/20" in capsys.readouterr().err

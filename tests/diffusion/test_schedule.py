@@ -58,6 +58,37 @@ def test_schedules_equal_those_of_diffusers(road, theirs):
     torch.testing.assert_close(ALL[road].abar[1:], theirs, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "beta"),
+    [
+        ("linear", lambda i: 1e-4 + (0.02 - 1e-4) * i / 999),
+        (
+            "stable_diffusion",
+            lambda i: (
+                (0.00085**0.5 + (0.012**0.5 - 0.00085**0.5) * i / 999) ** 2
+            ),
+        ),
+    ],
+)
+def test_the_product_keeps_twelve_digits(name, beta):
+    product, exact = 1.0, [1.0]
+    for i in range(1000):
+        product *= 1 - beta(i)
+        exact.append(product)
+    exact = torch.tensor(exact, dtype=torch.float64)
+    torch.testing.assert_close(ALL[name].abar, exact, rtol=1e-12, atol=0)
+
+
+def test_a_trace_of_signal_is_left_at_the_end_of_the_cosine():
+    abar = ALL["cosine"].abar
+    kept = (abar[1:] / abar[:-1]).min().item()
+    assert abar[-1] > 0 and kept == pytest.approx(1e-3)
+
+
+def test_a_road_may_have_a_single_step():
+    assert schedule.from_betas(torch.tensor([0.5])).steps == 1
+
+
 def test_the_product_is_taken_over_all_steps_so_far():
     road = schedule.from_betas(torch.tensor([0.1, 0.2, 0.5]))
     expected = torch.tensor([1, 0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.5]).double()
