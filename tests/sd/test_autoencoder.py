@@ -493,6 +493,10 @@ def test_a_trace_serves_other_sizes(part):
             assert relative(traced(x), stage(x)) < 1e-4
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith(("2.5.", "2.6.")),
+    reason="these cannot trace a cache of weak references",
+)
 def test_it_exports_with_sizes_of_its_own():
     decoder = AutoencoderKL("small").decoder
     h, w = (torch.export.Dim(name, min=2, max=64) for name in "hw")

@@ -351,6 +351,9 @@ def test_a_number_that_is_none_is_refused(tmp_path, value):
 
 @pytest.mark.parametrize("dtype", ["int8", "bool", "complex64"])
 def test_what_is_no_floating_point_number_is_refused(tmp_path, dtype):
+    if dtype == "complex64":  # older ones cannot write such a file
+        pytest.importorskip("safetensors", minversion="0.6")
+
     def change(state):
         name = "encoder.conv_out.bias"
         state[name] = state[name].to(getattr(torch, dtype))

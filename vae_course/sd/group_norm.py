@@ -42,7 +42,8 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor, silu: bool = False) -> Tensor:
         """The norm of x, (B, C, ...), or with ``silu`` SiLU of the norm."""
         if looked_into() or _is_pytorchs(x):
-            y = super().forward(x)
+            # PyTorch 2.6 has no forward derivative for other layouts.
+            y = super().forward(x.contiguous() if _is_derived() else x)
             return F.silu(y, inplace=True) if silu else y
         half = x.dtype in (torch.bfloat16, torch.float16)
         channels_last = x.dim() == 4 and x.stride(1) == 1 and x.shape[1] > 1
@@ -211,8 +212,12 @@ def looked_into() -> bool:
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
         or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
+        or _is_derived()
     )
+
+
+def _is_derived() -> bool:
+    return forward_ad._current_level >= 0
 
 
 def _is_pytorchs(x: Tensor) -> bool:
