@@ -192,9 +192,9 @@ def keep(name: str, figure: Figure) -> None:
     """Stores a picture beside the chapters' own."""
     path = PICTURES / f"{name}.svg"
     path.write_text(figure.svg(), "utf-8")
-    kind, stand_in = figure.stand_in()
-    if kind == "image/jpeg":  # of photographs; lines need none
-        path.with_suffix(".jpg").write_bytes(base64.b64decode(stand_in))
+    _, stand_in = figure.stand_in()
+    with Image.open(io.BytesIO(base64.b64decode(stand_in))) as picture:
+        picture.convert("RGB").save(path.with_suffix(".jpg"), quality=70)
 
 
 def main() -> None:
