@@ -102,6 +102,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path):
     end = whole.rindex(b"0013.json")  # a header is the first that is missing
     (tmp_path / "tail.tar").write_bytes(whole[:end])
     (tmp_path / "head.tar").write_bytes(whole[: end + 100])
+    (tmp_path / "two.tar").write_bytes(whole + whole)
     found = open_folder(tmp_path, 32, held_out=0.4)
     assert len(found.train) + len(found.held_out) == 9
     said = {
@@ -116,6 +117,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path):
         "cut.tar": "cut off",
         "tail.tar": "cut off",
         "head.tar": "cut off",
+        "two.tar": "several archives",
     }
     assert said.keys() == wanted.keys()
     assert all(word in said[name] for name, word in wanted.items()), said
