@@ -11,9 +11,12 @@ from torch.nn import functional as F
 from vae_course.core import (
     Likelihood,
     PixelBernoulli,
+    StandardNormalField,
+    averaged_elbo,
     diagonal_gaussian,
     elbo,
     importance_weighted_bound,
+    importance_weighted_elbo,
     log_importance_weights,
     standard_normal,
 )
@@ -26,6 +29,12 @@ def test_std_is_exp_of_half_the_log_variance():
     torch.testing.assert_close(q.mean, mean)
     torch.testing.assert_close(q.variance, log_var.exp())
     assert q.batch_shape == (4,) and q.event_shape == (3,)
+
+
+def test_any_log_variance_is_taken_as_it_is():
+    log_var = torch.tensor([[-20.0, -9.0, 9.0, 20.0]])
+    q = diagonal_gaussian(torch.zeros(1, 4), log_var)
+    torch.testing.assert_close(q.variance.log(), log_var)
 
 
 def test_a_sample_of_the_posterior_has_the_moments_it_claims():
@@ -48,6 +57,22 @@ def test_rate_equals_the_closed_form_of_kingma_and_welling():
     _, rate = elbo(vae, x)
     torch.testing.assert_close(rate, closed_form)
     assert rate.shape == (7,)
+
+
+def test_one_prior_is_over_latents_of_any_size():
+    prior = StandardNormalField(torch.zeros(2, 3, 5))
+    z, log_var = torch.randn(2, 7, 2, 4, 6)
+    same = standard_normal(torch.zeros(2, 4, 6))
+    torch.testing.assert_close(prior.log_prob(z), same.log_prob(z))
+    q = diagonal_gaussian(z, log_var)
+    rate = D.kl_divergence(q, prior)
+    torch.testing.assert_close(rate, D.kl_divergence(q, same))
+    assert rate.shape == (7,)
+    assert prior.sample((7,)).shape == (7, 2, 3, 5)  # the size of its origin
+    assert prior.mean.shape == prior.event_shape == (2, 3, 5)
+    for wrong in ((3, 4, 6), (2, 4), (2, 2, 4, 6)):
+        with pytest.raises(ValueError, match=r"latents \(2, h, w\)"):
+            prior.over(wrong)
 
 
 def test_rate_equals_its_monte_carlo_estimate():
@@ -127,6 +152,17 @@ def test_the_gap_of_the_elbo_is_the_kl_to_the_true_posterior():
     assert gap > 2 * noise  # so that the noise cannot hide the gap
 
 
+@pytest.mark.parametrize("bound", [averaged_elbo, importance_weighted_elbo])
+def test_several_samples_are_five_unless_asked_otherwise(bound):
+    vae, x = LinearGaussian(), LinearGaussian().draw(3)
+    values = []
+    for asked in ({}, {"samples": 5}, {"samples": 6}):
+        torch.manual_seed(1)
+        values.append(bound(vae, x, **asked).distortion)
+    assert torch.equal(values[0], values[1])
+    assert not torch.equal(values[0], values[2])
+
+
 def test_importance_weights_are_unbiased_for_the_evidence():
     vae = LinearGaussian(shift=0.2)
     x = vae.draw(1)
@@ -198,6 +234,15 @@ def test_bernoulli_pixels_outside_zero_to_one_are_refused(bad):
     pixels = PixelBernoulli(logits=torch.zeros(3))
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\].*normalisation"):
         pixels.log_prob(torch.tensor([0.0, bad, 1.0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_integers_are_refused_with_what_to_do(dtype):
+    vae = MLPVAE((1, 5, 4), hidden=8, latent=3)
+    with pytest.raises(ValueError, match=f"{dtype}.*divide by 255"):
+        vae.encode(torch.zeros(2, 1, 5, 4, dtype=dtype))
+    with pytest.raises(ValueError, match="latents as floating-point"):
+        vae.decode(torch.zeros(2, 3, dtype=dtype))
 
 
 def test_grey_pixels_pay_their_entropy_even_when_predicted_perfectly():

@@ -64,6 +64,14 @@ def test_more_samples_give_a_lower_estimate():
     assert many < few
 
 
+def test_what_is_not_asked_for_is_as_the_docstring_says():
+    vae, x = MLPVAE((1, 4, 4), 8, 2), torch.rand(5, 1, 4, 4)
+    asked = negative_log_likelihood(vae, x, samples=1000, seed=0)
+    assert torch.equal(negative_log_likelihood(vae, x), asked)
+    assert latent_scale(vae, x) == latent_scale(vae, x, seed=0)
+    assert latent_scale(vae, x) != latent_scale(vae, x, seed=1)
+
+
 def test_measuring_changes_neither_mode_nor_random_state():
     vae, x = MLPVAE((1, 4, 4), 8, 2).train(), torch.rand(3, 1, 4, 4)
     before = torch.get_rng_state()

@@ -39,6 +39,12 @@ def run(vae, images, **kwargs):
     return train(vae, images, **kwargs)
 
 
+def off(model, x, beta):
+    """An objective that is no bound: squared error, one number an image."""
+    p = model.decode(model.encode(x).mean)
+    return Losses((p.mean - x).square().flatten(1).mean(dim=1))
+
+
 def test_the_loop_that_the_reader_sees_has_at_most_forty_lines():
     source = inspect.getsource(train)
     body = source.split('"""')[2].strip().splitlines()
@@ -52,6 +58,20 @@ def test_training_lowers_the_negative_elbo_of_unseen_images(stripes):
     history = run(vae, seen, epochs=60, held_out=unseen, lr=1e-2)
     assert history.held_out[-1].total < before - 2
     assert len(history.train) == len(history.held_out) == 60
+
+
+def test_what_is_not_asked_for_is_as_the_docstring_says():
+    x = torch.rand(150, 1, 6, 5)
+    plain, asked = small_vae(), small_vae()
+    how = {"objective": elbo, "beta": 1.0, "batch_size": 128, "lr": 1e-3}
+    histories = [
+        train(vae, x, epochs=2, held_out=x, progress=False, **options)
+        for vae, options in ((plain, {}), (asked, {**how, "seed": 0}))
+    ]
+    assert torch.equal(weights(plain), weights(asked))
+    assert histories[0].held_out == histories[1].held_out
+    assert evaluate(plain, x) == evaluate(plain, x, objective=elbo, seed=0)
+    assert warm_up_and_decay(1.0)(0.2) == 1.0
 
 
 def test_each_step_is_adam_on_the_gradient_of_this_batch_alone(stripes):
@@ -203,6 +223,14 @@ def test_a_loss_that_breaks_names_the_step_and_the_cause(sabotage, cause):
         run(vae, x)
 
 
+@pytest.mark.parametrize("objective", [elbo, off])
+def test_one_image_of_many_whose_loss_is_nan_is_not_averaged_away(objective):
+    x = torch.rand(32, 1, 6, 5)
+    x[7] = math.nan
+    with pytest.raises(TrainingDiverged, match="images themselves"):
+        run(small_vae(), x, batch_size=32, objective=objective)
+
+
 def test_the_step_named_is_the_step_at_which_it_broke(stripes):
     calls = []
 
@@ -300,12 +328,6 @@ def test_a_history_shows_itself_in_one_line(stripes):
     assert repr(history).startswith("History of 2 epochs, complete; held out")
     assert repr(history).endswith(expected)
     assert repr(History()) == "History of 0 epochs, complete"
-
-
-def off(model, x, beta):
-    """An objective that is no bound: squared error, one number an image."""
-    p = model.decode(model.encode(x).mean)
-    return Losses((p.mean - x).square().flatten(1).mean(dim=1))
 
 
 def test_an_objective_that_is_no_bound_trains_and_is_named(stripes):

@@ -7,6 +7,7 @@ import pytest
 
 from tools.mutants import __main__ as tool
 from tools.mutants.changes import mutants
+from tools.mutants.trials import Trials
 
 SOURCE = '''\
 """A module."""
@@ -23,9 +24,10 @@ def area(width: float, height: float = 2) -> float:
 def test_each_rule_changes_one_thing():
     found = {mutant.what for mutant in mutants(SOURCE)}
     assert found == {
-        "2 -> 3",
+        "2 -> 3 in def area(width: float, height: float = 2) -> float:",
         "width < 0 -> width <= 0",
-        "0 -> 1",
+        "0 -> 1 in if width < 0:",
+        "0 -> 1 in return width * max(height, 0)",
         "raise ValueError(f'no width: {width - 1}') -> pass",
         "return width * max(height, 0) -> pass",
         "width * max(height, 0) -> width / max(height, 0)",
@@ -95,7 +97,7 @@ def test_survivors_are_listed_and_a_second_run_goes_on(package, monkeypatch):
     def nothing(*_, **__):
         raise AssertionError("tried again")
 
-    monkeypatch.setattr(tool, "_passes", nothing)
+    monkeypatch.setattr(tool, "Trials", nothing)
     assert tool.main(["areas"]) == 0
     with (package / "tests" / "test_areas.py").open("a") as file:
         file.write("\n\ndef test_flat():\n    assert area(0.0) == 0\n")
@@ -105,7 +107,26 @@ def test_survivors_are_listed_and_a_second_run_goes_on(package, monkeypatch):
 
 def test_every_fault_by_hand_has_its_place():
     for module in tool.TESTS:
-        for by, mutant in tool.chosen_mutants(module, share=0.0):
+        for by, mutant in tool.chosen_mutants(module, 0.0, tool.ROOT):
             assert by == "hand"
             compile(mutant.source, module, "exec")
     assert {module for module, _, _ in tool.KNOWN} <= tool.TESTS.keys()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+def test_the_test_that_noticed_goes_first(package):
+    with (package / "tests" / "test_areas.py").open("a") as file:
+        file.write("\n\ndef test_height():\n    assert area(3, 5) == 15\n")
+    trials = Trials(package, ["tests/test_areas.py"])
+    assert len(trials.seconds) == 2
+    module = package / "vae_course" / "areas.py"
+    module.write_text(SOURCE.replace("height, 0", "2, 0"), "utf-8")
+    for first in (None, "tests/test_areas.py::test_height"):
+        trial = trials.on_mutant(first)
+        assert not trial.passed
+        assert trial.noticed_by == "tests/test_areas.py::test_height"
+    assert len(trial.seconds) == 1  # it alone was run
+    module.write_text("import os\n\nos._exit(0)\n", "utf-8")
+    assert not trials.on_mutant().passed
+    with pytest.raises(RuntimeError, match="before anything is wrong"):
+        Trials(package, ["tests/test_areas.py"])

@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 from torchvision import datasets
 
 # By its name: the function mnist hides the module in the package.
@@ -258,6 +261,20 @@ def test_no_images_and_wrong_types_are_refused():
         data.ImageSet(torch.zeros(2, 1, 2, 2), labels)
     with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
         data.ImageSet(torch.zeros(2, 2, 2, dtype=torch.uint8), labels)
+
+
+def test_the_bundled_digits_are_scikit_learns_made_smoothly_larger():
+    bunch = load_digits()
+    test, train = slice(0, None, 6), np.arange(1797) % 6 > 0
+    digits = data.small_digits()
+    for part, chosen in ((digits.test, test), (digits.train, train)):
+        assert part.labels.tolist() == bunch.target[chosen].tolist()
+        for image, small in zip(
+            part.pixels[:20, 0], bunch.images[chosen], strict=False
+        ):
+            grey = Image.fromarray((small * 255 / 16).astype(np.float32))
+            large = grey.resize((28, 28), Image.Resampling.BILINEAR)
+            assert np.abs(image.numpy() - np.asarray(large)).max() < 1
 
 
 def test_the_bundled_digits_split_without_overlap_and_hold_every_class():

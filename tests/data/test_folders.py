@@ -136,6 +136,15 @@ def test_a_larger_share_only_adds_to_what_is_held_out(tmp_path):
     assert {p.digest for p in small} < {p.digest for p in large}
 
 
+def test_an_image_at_the_very_border_is_on_one_side_alone(tmp_path):
+    for number in range(9):
+        photo(tmp_path / f"{number}.png", number)
+    folder = open_folder(tmp_path, 32, held_out=0.5)
+    places = sorted(p.place for p in [*folder[0].photos, *folder[1].photos])
+    again = open_folder(tmp_path, 32, held_out=places[4])
+    assert len(again.train) == 5 and len(again.held_out) == 4
+
+
 def test_crops_depend_on_seed_epoch_and_photograph_alone(tmp_path):
     for number in range(12):
         photo(tmp_path / f"{number}.png", number, size=(60, 70))
@@ -173,10 +182,24 @@ def test_the_shorter_side_is_brought_to_a_length(tmp_path):
     assert folder.train.crop(0).shape == (3, 32, 32)
 
 
+def test_fine_stripes_become_grey_and_no_pattern(tmp_path):
+    stripes = np.zeros((96, 96, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for number in range(9):
+        stripes[0, 0] = number
+        Image.fromarray(stripes).save(tmp_path / f"{number}.png")
+    crops = open_folder(tmp_path, 32, shorter=32, held_out=0.4).train
+    inside = crops.decode(0)[:, 1:, 1:-1].float()
+    assert (inside - 127.5).abs().max() < 30
+
+
 @pytest.mark.parametrize("shorter", [None, 37])
 def test_what_is_kept_in_memory_changes_nothing(tmp_path, shorter):
     for number in range(10):
-        photo(tmp_path / f"{number}.png", number, size=(40 + number, 40))
+        size = (40 + number, 40)
+        upright = number % 2 == 0
+        size = size if upright else size[::-1]
+        photo(tmp_path / f"{number}.png", number, size=size)
     crops = open_folder(tmp_path, 32, shorter=shorter, held_out=0.4).train
     before = [crops.crop(i, 2) for i in range(len(crops))]
     exactly = sum(crops.decode(i).numel() for i in range(len(crops)))

@@ -140,6 +140,17 @@ def test_kodaks_photographs_join_them(tmp_path, monkeypatch):
     assert [*photos.bundled()] == ["china", "flower"]
 
 
+def test_kodaks_photographs_come_in_the_order_of_their_names(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "kodak").mkdir()
+    names = [f"kodim{number:02d}" for number in (3, 1, 4, 2)]
+    for name in names:
+        saved(tmp_path / "kodak" / f"{name}.png", flat(RED))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    assert [*photos.photographs()][2:] == sorted(names)
+
+
 def test_patches_are_cut_the_same_again():
     a, b = (photos.photo_patches(16, train=20, test=5) for _ in range(2))
     assert torch.equal(a.train.pixels, b.train.pixels)
@@ -156,6 +167,13 @@ def test_no_test_patch_shares_a_pixel_with_a_training_patch():
         *patches.train.pixels.unique().tolist(),
         *patches.test.pixels.unique().tolist(),
     }
+
+
+def test_places_for_the_test_are_not_those_of_training():
+    rows = torch.arange(200).to(torch.uint8)[:, None].expand(3, 200, 256)
+    patches = photos.photo_patches(16, 50, 50, photos={"ramp": rows})
+    tops = [part.pixels[:, 0, 0, 0] for part in patches[:2]]
+    assert (tops[0] == tops[1]).sum() < 10
 
 
 def test_a_photograph_that_is_too_small_is_named():
@@ -175,6 +193,15 @@ def test_a_folder_of_images_becomes_a_data_set(tmp_path):
     assert images.pixels[0, :, 2, 2].tolist() == RED
     with pytest.raises(DataError, match="no image in"):
         photos.image_folder(tmp_path / "none", 4)
+
+
+def test_fine_stripes_become_grey_and_no_pattern(tmp_path):
+    stripes = np.zeros((96, 144, 3), np.uint8)
+    stripes[:, ::2] = 255
+    saved(tmp_path / "a.png", stripes)
+    (image,) = photos.image_folder(tmp_path, 32).pixels
+    assert image.shape == (3, 32, 32)
+    assert (image.float() - 127.5).abs().max() < 30
 
 
 def test_centred_images_go_from_minus_one_to_one():

@@ -430,6 +430,7 @@ def test_bytes_are_refused():
         ({"shift_factor": float("nan")}, "shift_factor must be a finite"),
         ({"scaling_factor": "0.2"}, "scaling_factor must be a finite"),
         ({"scaling_factor": -1.0}, "scaling_factor must be positive"),
+        ({"scaling_factor": 0.0}, "scaling_factor must be positive"),
         ({"scaling_factor": 10**400}, "scaling_factor must be a finite"),
         ({"layers_per_block": 65535}, "no autoencoder has more than 64"),
     ],

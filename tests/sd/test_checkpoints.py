@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from vae_course import MLPVAE
 from vae_course.sd import PRESETS, AutoencoderKL, Config, checkpoints
 from vae_course.sd.checkpoints import CheckpointError, load, save
+from vae_course.sd.weights import atomic
 
 TINY = CONFIGS["tiny"]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -331,6 +333,16 @@ def test_a_wrong_shape_names_both_shapes(tmp_path):
         load(changed(tmp_path, change))
 
 
+def test_kernels_in_the_order_of_another_framework_are_refused(tmp_path):
+    def change(state):
+        for name, tensor in state.items():
+            if tensor.dim() == 4:  # (out, in, h, w) becomes (h, w, in, out)
+                state[name] = tensor.permute(2, 3, 1, 0).contiguous()
+
+    with pytest.raises(CheckpointError, match="wrong shape"):
+        load(changed(tmp_path, change))
+
+
 def test_a_long_list_of_differences_stays_short(tmp_path):
     save(model(), tmp_path)
     (tmp_path / "config.json").unlink()  # it would contradict the preset
@@ -452,6 +464,43 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch, layout):
     old = load(path, TINY).state_dict()
     assert same(old, model(seed=1).state_dict())
     assert sorted(p.name for p in tmp_path.iterdir()) == files
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(
+    tmp_path, monkeypatch
+):
+    """A machine that stops would else leave a name of an empty file."""
+    done, fsync, rename = [], os.fsync, os.replace
+
+    def synced(number):
+        done.append(("on the disk", os.fstat(number).st_ino))
+        fsync(number)
+
+    def renamed(source, target):
+        done.append(("named", os.stat(source).st_ino))
+        rename(source, target)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.replace", renamed)
+    save(model(), tmp_path / "vae")
+    files = [number for what, number in done if what == "named"]
+    assert len(files) == 2
+    assert done == [
+        (what, file) for file in files for what in ("on the disk", "named")
+    ]
+
+
+def test_two_processes_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    with atomic(path) as ours:
+        ours.write_text("ours")
+        with monkeypatch.context() as other:
+            other.setattr("os.getpid", lambda: -1)
+            with atomic(path) as theirs:
+                theirs.write_text("theirs")
+        assert path.read_text() == "theirs"
+        assert ours.read_text() == "ours"
+    assert path.read_text() == "ours"
 
 
 def test_loading_holds_one_copy_of_the_model(tmp_path, monkeypatch):

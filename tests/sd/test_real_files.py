@@ -200,6 +200,13 @@ def test_a_folder_of_another_model_is_not_taken_for_the_one_asked(tmp_path):
     assert load(folder).config.scaling_factor == 0.13025
 
 
+def test_a_folders_configuration_is_not_that_of_a_stranger_in_it(folder):
+    other = replace(TINY, scaling_factor=0.5)
+    path = save(model(other), folder / "other.safetensors", "compvis")
+    assert load(path, other).config == other
+    assert load(folder / WEIGHTS).config == TINY
+
+
 def test_the_size_of_the_training_images_contradicts_nobody(folder):
     rewrite(folder, sample_size=999)
     asked = replace(TINY, sample_size=8)

@@ -49,6 +49,8 @@ def mutants(source: str) -> Iterator[Mutant]:
         for changed in _changed(node):
             made = _replaced(source, node, ast.unparse(changed))
             what = f"{_short(node)} -> {_short(changed)}"
+            if isinstance(node, ast.Constant):  # which says little alone
+                what += f" in {source.splitlines()[node.lineno - 1].strip()}"
             yield Mutant(node.lineno, what, made)
 
 

@@ -1,8 +1,8 @@
 """Why some changes that no test notices are no faults.
 
-The key is a module and a piece of the change in words, as results/mutants.json
-lists it. What a reader of the course would notice has no reason: it needs a
-test.
+The key is a module, or "any", and a piece of the change in words, as
+results/mutants.json lists it, or several with " … " between them. What a
+reader of the course would notice has no reason: it needs a test.
 """
 
 from __future__ import annotations
