@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from tools.mutants import __main__ as tool
+from tools.mutants import trials
 from tools.mutants.changes import mutants
-from tools.mutants.trials import Trials
 
 SOURCE = '''\
 """A module."""
@@ -77,6 +77,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "KNOWN", by_hand)
     key = ("areas", "width < 0")
     monkeypatch.setattr(tool, "REASONS", {key: "nobody asks for no width"})
+    monkeypatch.setattr(trials, "OTHERS", ())  # it imports nothing
     return tmp_path
 
 
@@ -117,16 +118,16 @@ def test_every_fault_by_hand_has_its_place():
 def test_the_test_that_noticed_goes_first(package):
     with (package / "tests" / "test_areas.py").open("a") as file:
         file.write("\n\ndef test_height():\n    assert area(3, 5) == 15\n")
-    trials = Trials(package, ["tests/test_areas.py"])
-    assert len(trials.seconds) == 2
+    asked = trials.Trials(package, ["tests/test_areas.py"])
+    assert len(asked.seconds) == 2
     module = package / "vae_course" / "areas.py"
     module.write_text(SOURCE.replace("height, 0", "2, 0"), "utf-8")
     for first in (None, "tests/test_areas.py::test_height"):
-        trial = trials.on_mutant(first)
+        trial = asked.on_mutant(first)
         assert not trial.passed
         assert trial.noticed_by == "tests/test_areas.py::test_height"
     assert len(trial.seconds) == 1  # it alone was run
     module.write_text("import os\n\nos._exit(0)\n", "utf-8")
-    assert not trials.on_mutant().passed
+    assert not asked.on_mutant().passed
     with pytest.raises(RuntimeError, match="before anything is wrong"):
-        Trials(package, ["tests/test_areas.py"])
+        trials.Trials(package, ["tests/test_areas.py"])
