@@ -190,6 +190,15 @@ def test_gradients_reach_every_weight_of_encoder_and_decoder(likelihood):
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("likelihood", Likelihood.FAMILIES)
+def test_what_is_not_finite_shows_in_the_bound_and_nowhere_before(likelihood):
+    """The training loop then says at which step it broke, and why."""
+    vae = MLPVAE((1, 5, 4), hidden=8, latent=3, likelihood=likelihood)
+    torch.nn.init.constant_(vae.encoder[-1].bias, math.nan)
+    terms = elbo(vae, torch.rand(2, 1, 5, 4))
+    assert terms.distortion.isnan().all() and terms.rate.isnan().all()
+
+
 def test_the_distortion_alone_sends_a_gradient_into_the_encoder():
     vae = MLPVAE((1, 5, 4), hidden=8, latent=3)
     elbo(vae, torch.rand(16, 1, 5, 4)).distortion.sum().backward()

@@ -8,6 +8,12 @@ reader of the course would notice has no reason: it needs a test.
 from __future__ import annotations
 
 REASONS: dict[tuple[str, str], str] = {
+    ("core", "in return D.Independent … validate_args=False"): (
+        "it looks at nothing that its base has not looked at"
+    ),
+    ("core", "validate_args=False) -> D.Independent"): (
+        "it looks at nothing that its base has not looked at"
+    ),
     ("diffusion.objective", "1 + 0 * s -> 1 - 0 * s"): "the same number",
     ("diffusion.objective", "1 + 0 * a -> 1 - 0 * a"): "the same number",
     ("diffusion.objective", "validate_args=False) -> D.Normal"): (
