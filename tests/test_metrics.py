@@ -43,6 +43,16 @@ def test_chunks_of_any_size_cover_all_samples_and_images():
         torch.testing.assert_close(estimate, -vae.log_evidence(x))
 
 
+def test_every_image_has_draws_of_its_own_whatever_the_batches():
+    vae = LinearGaussian(shift=0.5)
+    x = vae.draw(1).expand(6, -1, -1, -1)
+    for bound in (3, 6, 1000):
+        estimates = negative_log_likelihood(
+            vae, x, samples=3, decoded_at_once=bound
+        )
+        assert len(estimates.unique()) == 6
+
+
 def test_no_more_images_are_decoded_at_once_than_allowed():
     class Counting(LinearGaussian):
         largest = 0
@@ -132,12 +142,13 @@ def test_nothing_to_measure_is_said_plainly():
         active_units(vae, torch.zeros(1, 1, 4, 4))
 
 
-def test_the_scale_of_latents_is_of_their_spread_about_their_mean():
+@pytest.mark.parametrize("batch_size", [1, 500])
+def test_the_scale_of_latents_is_of_their_spread_about_their_mean(batch_size):
     class Far(torch.nn.Linear):
         def encode(self, x):
             mean = 5 + x.flatten(1)
             return torch.distributions.Normal(mean, 2.0)
 
     images = torch.zeros(4000, 1, 2, 2)
-    found = latent_scale(Far(1, 1), images, batch_size=500)
+    found = latent_scale(Far(1, 1), images, batch_size=batch_size)
     assert found == pytest.approx(1 / 2, rel=0.03)

@@ -195,10 +195,9 @@ def test_fine_stripes_become_grey_and_no_pattern(tmp_path):
 
 @pytest.mark.parametrize("shorter", [None, 37])
 def test_what_is_kept_in_memory_changes_nothing(tmp_path, shorter):
-    for number in range(10):
+    for number in range(16):
         size = (40 + number, 40)
-        upright = number % 2 == 0
-        size = size if upright else size[::-1]
+        size = size if number % 2 else size[::-1]  # upright, or not
         photo(tmp_path / f"{number}.png", number, size=size)
     crops = open_folder(tmp_path, 32, shorter=shorter, held_out=0.4).train
     before = [crops.crop(i, 2) for i in range(len(crops))]
