@@ -119,3 +119,24 @@ def test_jpeg_had_as_many_bits_and_wins_by_far():
     recipe, last = found["recipe"], found["run"]["measured"][-1]
     assert last["step"] == recipe["steps"] and found["photographs"] >= 5
     assert 0.5 < last["critic_accuracy"] < 1  # it was there, and had not won
+
+
+def test_what_mutants_were_tried_adds_up_and_those_by_hand_were_noticed():
+    """A share was tried: the table says which, of how many there are."""
+    found = table("mutants")
+    counts = ("there are", "tried", "killed", "equivalent", "open")
+    for name in counts:
+        parts = [each[name] for each in found["modules"].values()]
+        assert sum(parts) == found[name]
+    for name, each in found["modules"].items():
+        there_are, tried, killed, equivalent, unexplained = (
+            each[count] for count in counts
+        )
+        assert killed + equivalent + unexplained == tried <= there_are, name
+        reasons = [survivor["reason"] for survivor in each["survivors"]]
+        assert (len(reasons), reasons.count(None)) == (
+            equivalent + unexplained,
+            unexplained,
+        )
+    by_hand = found["of these by hand"]
+    assert by_hand["killed"] == by_hand["tried"] == by_hand["there are"] > 30

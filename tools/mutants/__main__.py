@@ -180,18 +180,26 @@ def _log() -> list[dict]:
 def write_score() -> None:
     """Those of the log that are mutants of the package as it stands."""
     log = {line["print"]: line for line in _log()}
-    modules = {}
+    modules, by_hand = {}, []
     for module, tests in TESTS.items():
-        made = list(chosen_mutants(module, share=1.0, root=ROOT))
-        content = _content(ROOT, tests)
-        # Two rules may make the same; it counts once.
-        marks = {_print(each.source, content): each for _, each in made}
+        content, marks = _content(ROOT, tests), {}
+        for by, mutant in chosen_mutants(module, share=1.0, root=ROOT):
+            mark = _print(mutant.source, content)
+            if mark not in marks and by == "hand":
+                by_hand.append(mark)
+            marks[mark] = mutant  # two rules may make the same: it counts once
         survived = {m: log[m]["survived"] for m in marks if m in log}
         modules[module] = _score(module, marks, survived)
     result = {"command": "python -m tools.mutants"}
     result["python"] = platform.python_version()
     for count in ("there are", "tried", "killed", "equivalent", "open"):
         result[count] = sum(each[count] for each in modules.values())
+    tried = [log[mark]["survived"] for mark in by_hand if mark in log]
+    result["of these by hand"] = {
+        "there are": len(by_hand),
+        "tried": len(tried),
+        "killed": tried.count(False),
+    }
     files = sorted((ROOT / "vae_course").rglob("*.py"))
     package = {str(f.relative_to(ROOT).as_posix()) for f in files}
     result["modules that are not looked at"] = len(
