@@ -52,8 +52,7 @@ PAPER = """
 }}
 html {{ counter-reset: page {before}; }}
 """
-READY = """() => document.readyState === "complete"
-  && (!document.querySelector(".math") || !!window.MathJax?.typeset)"""
+READY = '() => document.readyState === "complete"'
 # What the page does when it is printed, done before, to wait for pictures and
 # fonts; and what only a file for paper needs. Chromium keeps the places that
 # some link of the page names, so all of them are named.

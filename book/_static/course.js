@@ -33,12 +33,31 @@ document.addEventListener("DOMContentLoaded", () => {
   announceResults();
   all(".predict", choose);
   all(".quiz", ask);
+  bringToLife();
   all(".citation-list, .citation", (element) => element.removeAttribute("role"));
 });
 
 // A page opened from a file may not read the others, so search shows titles alone.
 if (location.protocol === "file:") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+}
+
+// The scripts of explorers are large, and come when their explorers are near.
+function bringToLife() {
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        near.unobserve(target);
+        const script = document.createElement("script");
+        script.src = target.dataset.script;
+        target.after(script);
+      }
+    },
+    { rootMargin: "100% 0px" },
+  );
+  for (const explorer of document.querySelectorAll("[data-script]"))
+    near.observe(explorer);
 }
 
 // --- The header ----------------------------------------------------------------------

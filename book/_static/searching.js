@@ -30,7 +30,6 @@
   };
   const readable = (tex) =>
     tex
-      .replace(/\\[()[\]]/g, "")
       .replace(/\\(?:[,;:!> ]|\\)/g, " ")
       .replace(/\\([A-Za-z]+|\|)/g, (all, name) => GREEK[name] ?? (/^(?:log|exp|min|max|KL)$/.test(name) ? name : ""))
       .replace(/[{}&]/g, "")
@@ -39,7 +38,7 @@
   Search.htmlToText = (html, anchor) => {
     const page = new DOMParser().parseFromString(html, "text/html");
     for (const formula of page.querySelectorAll(".math"))
-      formula.textContent = readable(formula.textContent);
+      formula.textContent = readable(formula.dataset.tex);
     for (const gone of page.querySelectorAll(
       ".bd-header-article, #jb-print-docs-body, svg, nav, .bd-sidebar-secondary, .prev-next-footer, .bd-footer-content",
     ))

@@ -240,6 +240,23 @@ def test_a_quiz_says_why_to_a_hand_on_the_keyboard(open_page):
             assert said.text_content() in why.text_content()
 
 
+# --- Explorers ---------------------------------------------------------------
+
+ALIVE = """() => document.querySelector(".vae-explorer").dataset.alive
+  === "true"
+  && !document.querySelector(".vae-explorer .x-still")?.checkVisibility()"""
+
+
+def test_an_explorer_comes_when_a_reader_comes_near(open_page):
+    page = open_page("notebooks/02_mlp_vae")
+    page.wait_for_timeout(500)
+    count = "() => document.querySelectorAll('script[src*=explorers]').length"
+    assert page.evaluate(count) == 0
+    page.locator(".vae-explorer").scroll_into_view_if_needed()
+    page.wait_for_function(ALIVE)
+    assert page.evaluate(count) == 1
+
+
 # --- Search, and paper -------------------------------------------------------
 
 

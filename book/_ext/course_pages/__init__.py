@@ -14,12 +14,13 @@ is complete without JavaScript; ``book/_static/course.js`` only adds to it.
 ``status``     what each notebook was last seen to do
 ``links``      addresses of the published site as links within it
 ``proofs``     the derivation page: no two places with the same name
-``formulas``   a script for them where there are some; punctuation that stays
+``formulas``   set by ``mathjax`` while the book is built; punctuation stays
 ``buttons``    over a page: Colab, report a mistake, download
 ``sharing``    description, picture and address; the list of pages; page 404
 
 ``finishing``  calls these with each page's HTML, once all files are there:
 ``icons``      drawn in the page
+``explorers``  their scripts as files, which come when they are near
 ``loading``    scripts after the text, pictures with their sizes
 ``keyboard``   where the Tab key lands, and what things are called
 ``styles``     one sheet with the rules that can apply
@@ -54,6 +55,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         claims,
         elements,
         exercises,
+        explorers,
         figures,
         finishing,
         folds,
@@ -88,6 +90,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         buttons,
         sharing,
         icons,
+        explorers,
         loading,
         keyboard,
         finishing,

@@ -30,7 +30,7 @@ NAMED = re.compile(r'\b(?:class|id)="([^"]*)"')
 WORD = re.compile(r"[A-Za-z_][\w-]*")
 ASKED = re.compile(r"[.#](-?[A-Za-z_](?:[\w-]|\\.)*)")
 INSIDE = re.compile(r"\((?:[^()]|\([^()]*\))*\)")
-NOT_READ = ("mathjax", "fontawesome", "locales")
+NOT_READ = ("fontawesome", "locales")
 
 
 def bundle(app: Sphinx, error: Exception | None) -> None:
