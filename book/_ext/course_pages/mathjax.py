@@ -47,8 +47,7 @@ const page = parts.mathjax.mathjax.document("", {
     formatError: (tex, error) => { throw error; },
   }),
   OutputJax: new parts.output.chtml_ts.CHTML({
-    font: MathJax.config.chtml.font,
-    fontURL: "%(fonts)s",
+    font: new parts.output.chtml.fonts.tex_ts.TeXFont({fontURL: "%(fonts)s"}),
     adaptiveCSS: false,
     matchFontHeight: false,
     scale: %(scale)s,
