@@ -3,20 +3,19 @@
 // out once.
 {
   const measure = (formula) => {
-    const set = formula.querySelector("mjx-container");
-    const short = formula.tagName === "SPAN";
-    const column = short
-      ? formula.closest("p, li, td, th, dd, h1, h2, h3, div")
-      : formula;
-    const room = column.clientWidth;
-    const inner = set.querySelector("mjx-math").getBoundingClientRect().width;
-    return { formula, set, short, wide: room > 0 && inner > room + 1 };
+    const drawn = formula.querySelector("mjx-container");
+    if (formula.tagName !== "SPAN") {
+      // One in a line of its own scrolls there, in the theme's style.
+      return { box: drawn, wide: drawn.scrollWidth > drawn.clientWidth };
+    }
+    const room = formula.closest("p, li, td, th, dd, h1, h2, h3, div").clientWidth;
+    const width = drawn.firstElementChild.getBoundingClientRect().width;
+    return { box: formula, wide: room > 0 && width > room + 1, inline: true };
   };
 
   const fit = (formulas) => {
-    for (const { formula, set, short, wide } of [...formulas].map(measure)) {
-      if (short) formula.classList.toggle("wide", wide);
-      const box = short ? formula : set; // a displayed one scrolls by the theme's style
+    for (const { box, wide, inline } of [...formulas].map(measure)) {
+      if (inline) box.classList.toggle("wide", wide);
       if (wide) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
