@@ -21,16 +21,22 @@
     }
   };
 
-  const all = () => fit(document.querySelectorAll(".math"));
-  document.addEventListener(
-    "toggle",
-    (event) => fit(event.target.querySelectorAll(".math")),
-    true,
+  // What is far from the window is not laid out yet, and can wait.
+  const near = new Set();
+  const watcher = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries)
+        if (isIntersecting) near.add(target);
+        else near.delete(target);
+      fit(near);
+    },
+    { rootMargin: "100% 0px" },
   );
+  for (const formula of document.querySelectorAll(".math")) watcher.observe(formula);
   let waiting;
   addEventListener("resize", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(all, 200);
+    waiting = setTimeout(() => fit(near), 200);
   });
-  document.fonts.ready.then(all);
+  document.fonts.ready.then(() => fit(near));
 }
