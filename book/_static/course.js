@@ -34,6 +34,7 @@ document.addEventListener("DOMContentLoaded", () => {
   all(".predict", choose);
   all(".quiz", ask);
   bringToLife();
+  layOutLater();
   all(".citation-list, .citation", (element) => element.removeAttribute("role"));
 });
 
@@ -58,6 +59,41 @@ function bringToLife() {
   );
   for (const explorer of document.querySelectorAll("[data-script]"))
     near.observe(explorer);
+}
+
+// The style sheet leaves a page's sections out of the layout while they are far from
+// the window. They join it, a few milliseconds at a time, once the reader does anything;
+// and all at once before a link leads to one, which else would land beside it.
+function layOutLater() {
+  const waiting = new Set(document.querySelectorAll("article > section > section"));
+  const show = (sections) => {
+    for (const section of sections) section.style.contentVisibility = "visible";
+    for (const section of sections) {
+      waiting.delete(section);
+      section.dispatchEvent(new Event("laidout", { bubbles: true }));
+    }
+  };
+  const later = window.requestIdleCallback ?? ((next) => setTimeout(next, 30));
+  const next = () => {
+    show([...waiting].slice(0, 1));
+    if (waiting.size) later(next);
+  };
+  for (const sign of ["keydown", "pointerdown", "touchstart", "wheel"])
+    addEventListener(sign, () => later(next), { once: true, passive: true });
+  addEventListener("scroll", () => show([...waiting]), { once: true, passive: true });
+  const lead = () => {
+    show([...waiting]);
+    const place = decodeURIComponent(location.hash.slice(1));
+    if (place) document.getElementById(place)?.scrollIntoView();
+  };
+  document.addEventListener(
+    "click",
+    (event) => event.target.closest('a[href*="#"]') && show([...waiting]),
+    true,
+  );
+  addEventListener("hashchange", () => waiting.size && lead());
+  addEventListener("beforeprint", () => show([...waiting]));
+  if (location.hash) lead();
 }
 
 // --- The header ----------------------------------------------------------------------

@@ -21,22 +21,23 @@
     }
   };
 
-  // What is far from the window is not laid out yet, and can wait.
-  const near = new Set();
-  const watcher = new IntersectionObserver(
-    (entries) => {
-      for (const { isIntersecting, target } of entries)
-        if (isIntersecting) near.add(target);
-        else near.delete(target);
-      fit(near);
-    },
-    { rootMargin: "100% 0px" },
-  );
-  for (const formula of document.querySelectorAll(".math")) watcher.observe(formula);
+  // What is not laid out yet is measured when it is.
+  const skipped = "article > section > section:not([style*='visible']) .math";
+  const all = () => {
+    const formulas = new Set(document.querySelectorAll(".math"));
+    for (const formula of document.querySelectorAll(skipped)) formulas.delete(formula);
+    fit(formulas);
+  };
+  for (const sign of ["laidout", "toggle"])
+    document.addEventListener(
+      sign,
+      (event) => fit(event.target.querySelectorAll(".math")),
+      true,
+    );
   let waiting;
   addEventListener("resize", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => fit(near), 200);
+    waiting = setTimeout(all, 200);
   });
-  document.fonts.ready.then(() => fit(near));
+  document.fonts.ready.then(all);
 }

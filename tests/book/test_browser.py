@@ -38,6 +38,9 @@ FIND = """async (rules) => {
 IN_THE_DARK = ["color-contrast", "target-size", "scrollable-region-focusable"]
 ALL_SET = """() => [...document.querySelectorAll(".math")].every(
   f => f.querySelector("mjx-container") || f.closest("details:not([open])"))"""
+ALL_LAID_OUT = """() => [...document.querySelectorAll(
+  "article > section > section")].every(
+  s => getComputedStyle(s).contentVisibility === "visible")"""
 SIDEWAYS = """() => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return [];
@@ -67,6 +70,8 @@ def visit(chromium, site):
         )
         page.goto((site / f"{name}.html").as_uri())
         page.wait_for_function(ALL_SET, timeout=60_000)
+        page.keyboard.press("Shift")  # somebody is there
+        page.wait_for_function(ALL_LAID_OUT)
         page.add_script_tag(content=AXE.read_text("utf-8"))
         page.evaluate(FEWER_WORDS)
         found["axe"] += page.evaluate(FIND, None)
@@ -195,6 +200,8 @@ def test_every_button_of_the_header_shows_that_it_has_the_focus(open_page):
 def test_formulas_are_no_stops_on_the_way_through_the_derivation(open_page):
     page = open_page("book/elbo")
     page.wait_for_function(ALL_SET, timeout=60_000)
+    page.keyboard.press("Shift")
+    page.wait_for_function(ALL_LAID_OUT)
     stops = page.evaluate(
         """() => [...document.querySelectorAll(
              "article .math, article .math *")]
@@ -240,6 +247,35 @@ def test_a_quiz_says_why_to_a_hand_on_the_keyboard(open_page):
             assert said.text_content() in why.text_content()
 
 
+# --- What is laid out late ---------------------------------------------------
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE])
+@pytest.mark.parametrize("name", ["book/elbo", "notebooks/04_elbo"])
+def test_a_link_into_a_page_lands_where_it_leads(open_page, name, viewport):
+    """Though what lies above it was never laid out."""
+    page = open_page(name, viewport)
+    last = page.locator("article > section > section").last
+    place = last.get_attribute("id")
+    page.evaluate("place => { location.hash = place; }", place)
+    top = last.locator("h2").first.element_handle()
+    page.wait_for_function(
+        """h => Math.abs(h.getBoundingClientRect().top) < innerHeight / 3
+          || innerHeight + scrollY >= document.body.scrollHeight - 2""",
+        arg=top,
+    )
+    assert last.locator("h2").first.is_visible()
+    page.wait_for_timeout(500)  # and there it stays
+    assert 0 <= top.bounding_box()["y"] < viewport["height"]
+
+
+def test_a_ring_of_focus_is_not_cut(open_page):
+    page = open_page("notebooks/04_elbo")
+    room = "s => parseFloat(getComputedStyle(s).overflowClipMargin)"
+    section = page.locator("article > section > section").first
+    assert section.evaluate(room) >= 5
+
+
 # --- Explorers ---------------------------------------------------------------
 
 ALIVE = """() => document.querySelector(".vae-explorer").dataset.alive
@@ -251,6 +287,9 @@ def test_an_explorer_comes_when_a_reader_comes_near(open_page):
     page = open_page("notebooks/02_mlp_vae")
     page.wait_for_timeout(500)
     count = "() => document.querySelectorAll('script[src*=explorers]').length"
+    assert page.evaluate(count) == 0
+    page.keyboard.press("Shift")
+    page.wait_for_function(ALL_LAID_OUT)
     assert page.evaluate(count) == 0
     page.locator(".vae-explorer").scroll_into_view_if_needed()
     page.wait_for_function(ALIVE)
